@@ -1,0 +1,115 @@
+"""A model version on disk: the network's files and the manifest that says what they are.
+
+A network never travels without its labels, preprocessing version, calibration and checksums.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from fashion_classifier.errors import InvalidBundleError
+from fashion_classifier.labels import LABELS
+from fashion_classifier.preprocessing import PREPROCESSING_VERSION
+
+MANIFEST = "manifest.json"
+KERAS_MODEL = "model.keras"  # the trained network, the source of truth; explanations and retraining
+SERVING_MODEL = "model.tflite"  # the same network for LiteRT
+HDF5_MODEL = "fashion_model.h5"  # on request
+FORMAT = 1
+DEFAULT_MODEL = Path(__file__).parent / "default_model"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle says of itself; manifest.json holds these fields.
+
+    Attributes:
+        format: Of the manifest itself.
+        version: Of the model, as a Hub tag would name it.
+        architecture: Name of the network in `train.architectures`, or "custom".
+        labels: In the order of the network's outputs.
+        preprocessing: Version of the canonical form that the network was trained on.
+        temperature: The logits are divided by it before the softmax (Guo et al. 2017, arXiv 1706.04599).
+        flip: Whether probabilities are averaged over the image and its mirror image.
+        uncertain_below: Confidence under which a picture counts as probably none of the ten.
+        explanation_layer: The layer whose maps Grad-CAM weighs; None where a network has none.
+        metrics: Measured figures, each with its n.
+        training: Command, data, recipe and versions.
+        files: Name of every other file of the bundle, with its SHA-256.
+    """
+
+    format: int
+    version: str
+    architecture: str
+    labels: tuple[str, ...]
+    preprocessing: str
+    temperature: float
+    flip: bool
+    uncertain_below: float
+    explanation_layer: str | None
+    metrics: dict[str, Any]
+    training: dict[str, Any]
+    files: dict[str, str]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A folder with a readable manifest. Files are checked against their checksum when they are first used."""
+
+    path: Path
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """Raises `InvalidBundleError` where the folder holds no manifest that this version of the package understands."""
+        try:
+            content = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InvalidBundleError(self.path, f"cannot read {MANIFEST}: {error.strerror}.") from error
+        except ValueError as error:
+            raise InvalidBundleError(self.path, f"{MANIFEST} is not JSON: {error}.") from error
+        names = {field.name for field in fields(Manifest)}
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            received = content.get("format") if isinstance(content, dict) else type(content).__name__
+            raise InvalidBundleError(self.path, f"{MANIFEST} has format {received!r}, this package reads {FORMAT}.")
+        if content.keys() != names:
+            missing, unknown = sorted(names - content.keys()), sorted(content.keys() - names)
+            raise InvalidBundleError(self.path, f"{MANIFEST} lacks {missing} and has unknown {unknown}.")
+        manifest = Manifest(**content | {"labels": tuple(content["labels"])})
+        if manifest.labels != LABELS:
+            raise InvalidBundleError(self.path, f"its labels are {manifest.labels}, this package knows {LABELS}.")
+        if manifest.preprocessing != PREPROCESSING_VERSION:
+            raise InvalidBundleError(
+                self.path,
+                f"it was trained on preprocessing version {manifest.preprocessing!r}, this package has "
+                f"{PREPROCESSING_VERSION!r}. Use the version of the package that it was made with, or another model.",
+            )
+        return manifest
+
+    def file(self, name: str) -> Path:
+        """Path of one of the bundle's files, its checksum verified.
+
+        Raises:
+            InvalidBundleError: The file is not in the manifest, missing or changed.
+        """
+        if name not in self.manifest.files:
+            raise InvalidBundleError(self.path, f"its manifest lists no {name}, only {sorted(self.manifest.files)}.")
+        path = self.path / name
+        try:
+            found = sha256(path)
+        except OSError as error:
+            raise InvalidBundleError(self.path, f"cannot read {name}: {error.strerror}.") from error
+        if found != self.manifest.files[name]:
+            expected = self.manifest.files[name]
+            raise InvalidBundleError(self.path, f"{name} has SHA-256 {found}, its manifest says {expected}: it was changed.")
+        return path
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,144 @@
+"""Pictures -> predictions, on LiteRT."""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert.interpreter import Interpreter
+from PIL import Image
+
+from fashion_classifier.bundle import DEFAULT_MODEL, SERVING_MODEL, Bundle
+from fashion_classifier.errors import InvalidImageError
+from fashion_classifier.images import ACCEPTED, Picture
+from fashion_classifier.predictions import Prediction
+from fashion_classifier.preprocessing import CanonicalImage, canonicalize
+
+Float32Array = npt.NDArray[np.float32]
+
+BATCH = 32  # pictures to a run of the network; more is no faster
+SINGLE = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray, CanonicalImage)
+
+
+class FashionClassifier:
+    """A model version, ready to answer. Safe to use from several threads at once."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        """Raises `InvalidBundleError` where the bundle is incomplete, damaged or made for another version."""
+        self.bundle = bundle
+        self._model = bundle.file(SERVING_MODEL).read_bytes()
+        self._idle: deque[Interpreter] = deque()
+
+    @classmethod
+    def from_pretrained(cls, ref: str | Path | None = None, *, revision: str | None = None) -> "FashionClassifier":
+        """Load a model version.
+
+        Args:
+            ref: A bundle's folder; None for the one that this package carries.
+            revision: For names on the Hub only.
+
+        Raises:
+            InvalidBundleError: There is no usable bundle.
+            ValueError: A revision was given for a folder.
+        """
+        if revision is not None:
+            raise ValueError(f"revision is for models on the Hugging Face Hub; {ref!r} is not one, received {revision!r}.")
+        return cls(Bundle(DEFAULT_MODEL if ref is None else Path(ref)))
+
+    @property
+    def version(self) -> str:
+        return self.bundle.manifest.version
+
+    @overload
+    def predict(self, pictures: Picture | CanonicalImage) -> Prediction: ...
+    @overload
+    def predict(self, pictures: Iterable[Picture | CanonicalImage]) -> list[Prediction]: ...
+    def predict(
+        self, pictures: Picture | CanonicalImage | Iterable[Picture | CanonicalImage]
+    ) -> Prediction | list[Prediction]:
+        """Name the garment in one picture, or in each of an iterable of pictures.
+
+        Returns:
+            One `Prediction` for a picture; a list of them, in order, for an iterable.
+
+        Raises:
+            InvalidImageError: A picture cannot be read; `index` says which one of an iterable.
+        """
+        if isinstance(pictures, SINGLE) or hasattr(pictures, "read"):
+            return self._answer([canonicalize(pictures)])[0]
+        if not isinstance(pictures, Iterable):
+            raise InvalidImageError(
+                f"Received an object of type {type(pictures).__name__}.", f"{ACCEPTED[:-1]}, or an iterable of these."
+            )
+        return self._answer([_canonicalize_at(index, picture) for index, picture in enumerate(pictures)])
+
+    def _answer(self, images: list[CanonicalImage]) -> list[Prediction]:
+        labels = self.bundle.manifest.labels
+        predictions = []
+        for start in range(0, len(images), BATCH):
+            batch = images[start : start + BATCH]
+            for image, row in zip(batch, self.probabilities(np.stack([image.pixels for image in batch])), strict=True):
+                predictions.append(Prediction(dict(zip(labels, row.tolist(), strict=True)), image, self.bundle))
+        return predictions
+
+    def probabilities(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+        """The calibrated answer to canonical images: (n, 28, 28) uint8 -> (n, 10) float64, rows sum to 1."""
+        manifest = self.bundle.manifest
+        views = np.concatenate([pixels, pixels[:, :, ::-1]]) if manifest.flip else pixels
+        logits = self._run(views[..., np.newaxis].astype(np.float32) / 255).astype(np.float64) / manifest.temperature
+        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+        softmax = exponentials / exponentials.sum(axis=1, keepdims=True)
+        return softmax.reshape(-1, len(pixels), softmax.shape[1]).mean(axis=0)
+
+    def _run(self, inputs: Float32Array) -> Float32Array:
+        with self._interpreter() as interpreter:
+            entry = interpreter.get_input_details()[0]
+            if tuple(entry["shape"]) != inputs.shape:
+                interpreter.resize_tensor_input(entry["index"], inputs.shape)
+                interpreter.allocate_tensors()
+            interpreter.set_tensor(entry["index"], inputs)
+            interpreter.invoke()
+            outputs: Float32Array = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+            return outputs
+
+    @contextmanager
+    def _interpreter(self) -> Iterator[Interpreter]:
+        """An interpreter that no other thread uses: LiteRT's are not thread-safe."""
+        try:
+            interpreter = self._idle.pop()
+        except IndexError:
+            interpreter = Interpreter(model_content=self._model)
+            interpreter.allocate_tensors()
+        try:
+            yield interpreter
+        finally:
+            self._idle.append(interpreter)
+
+
+def _canonicalize_at(index: int, picture: Picture | CanonicalImage) -> CanonicalImage:
+    try:
+        return canonicalize(picture)
+    except InvalidImageError as error:
+        raise error.at(index) from error
+
+
+@cache
+def default_classifier() -> FashionClassifier:
+    """The classifier of the embedded bundle, loaded once."""
+    return FashionClassifier.from_pretrained()
+
+
+@overload
+def predict(pictures: Picture | CanonicalImage) -> Prediction: ...
+@overload
+def predict(pictures: Iterable[Picture | CanonicalImage]) -> list[Prediction]: ...
+def predict(
+    pictures: Picture | CanonicalImage | Iterable[Picture | CanonicalImage],
+) -> Prediction | list[Prediction]:
+    """As `FashionClassifier.predict`, with the embedded model."""
+    return default_classifier().predict(pictures)

@@ -1,0 +1,44 @@
+"""What can go wrong, as exceptions that carry the facts of the failure."""
+
+from pathlib import Path
+
+
+class FashionClassifierError(Exception):
+    """Base class of every error that this package raises on purpose."""
+
+
+class InvalidImageError(FashionClassifierError, ValueError):
+    """What was given cannot be read as a picture.
+
+    Attributes:
+        problem: What was received and what is wrong with it.
+        accepted: What would have been accepted.
+        index: Position of the picture in the iterable that it came from, or None for a single picture.
+    """
+
+    def __init__(self, problem: str, accepted: str, index: int | None = None) -> None:
+        self.problem = problem
+        self.accepted = accepted
+        self.index = index
+        place = "" if index is None else f"Picture {index}: "
+        super().__init__(f"{place}{problem} Accepted: {accepted}")
+
+    def at(self, index: int) -> "InvalidImageError":
+        """The same error, saying at which position of an iterable it happened."""
+        return InvalidImageError(self.problem, self.accepted, index)
+
+
+class InvalidBundleError(FashionClassifierError):
+    """A model bundle is missing, incomplete, damaged or made for another version of this package.
+
+    Attributes:
+        path: The folder that was to be loaded.
+    """
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path = path
+        super().__init__(f"{path} is not a usable model bundle: {problem}")
+
+
+class ExplanationError(FashionClassifierError):
+    """An explanation was asked for that this network, target or installation cannot give."""

@@ -1,0 +1,57 @@
+"""What the network says of a picture."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fashion_classifier.bundle import Bundle
+from fashion_classifier.preprocessing import CanonicalImage
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """One picture's answer.
+
+    Attributes:
+        probabilities: Label to probability, all ten in dataset order; their sum is 1.
+        image: The picture as the network saw it, with the way back to the photo.
+        bundle: The model version that answered.
+    """
+
+    probabilities: dict[str, float]
+    image: CanonicalImage = field(repr=False)
+    bundle: Bundle = field(repr=False)
+
+    @property
+    def label(self) -> str:
+        """The most probable of the ten names."""
+        return max(self.probabilities, key=self.probabilities.__getitem__)
+
+    @property
+    def confidence(self) -> float:
+        """The probability of `label`, in [0.1, 1]."""
+        return self.probabilities[self.label]
+
+    @property
+    def uncertain(self) -> bool:
+        """True when the picture is probably none of the ten."""
+        return self.confidence < self.bundle.manifest.uncertain_below
+
+    @property
+    def model_version(self) -> str:
+        return self.bundle.manifest.version
+
+    def top(self, k: int = 3) -> list[tuple[str, float]]:
+        """The k most probable (label, probability), best first; k from 1 to 10."""
+        if not 1 <= k <= len(self.probabilities):
+            raise ValueError(f"top takes k from 1 to {len(self.probabilities)}, received {k}.")
+        return sorted(self.probabilities.items(), key=lambda item: -item[1])[:k]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer in JSON's types."""
+        return {
+            "label": self.label,
+            "confidence": self.confidence,
+            "uncertain": self.uncertain,
+            "probabilities": self.probabilities,
+            "model_version": self.model_version,
+        }

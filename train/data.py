@@ -1,0 +1,287 @@
+"""The pictures: Fashion-MNIST, phone photos of single garments, street photos with garment masks.
+
+Targets are sets of acceptable classes, float32 (n, 10) of zeros and ones: one class for most pictures, the three kinds of
+shoe for a photo whose label says only "Shoes", none for a picture of none of the ten.
+"""
+
+import csv
+import gzip
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from sklearn.model_selection import train_test_split
+
+from fashion_classifier.labels import LABELS
+from fashion_classifier.preprocessing import PREPROCESSING_VERSION, SIZE, CanonicalImage, canonicalize, cut_out
+
+UInt8Array = npt.NDArray[np.uint8]
+Float32Array = npt.NDArray[np.float32]
+Split = Literal["training", "validation", "test"]
+
+ENVIRONMENT_VARIABLE = "FASHION_MNIST_DIR"
+VALIDATION_IMAGES = 5_000  # of the 60,000 training images, 500 a class
+SHOES = ("Sandal", "Sneaker", "Ankle boot")
+
+PHOTO_LABELS: dict[str, tuple[str, ...]] = {
+    "T-Shirt": ("T-shirt/top",),
+    "Polo": ("T-shirt/top",),
+    "Undershirt": ("T-shirt/top",),
+    "Top": ("T-shirt/top",),
+    "Longsleeve": ("Pullover",),
+    "Hoodie": ("Pullover",),
+    "Shirt": ("Shirt",),
+    "Blouse": ("Shirt",),
+    "Outwear": ("Coat",),
+    "Blazer": ("Coat",),
+    "Pants": ("Trouser",),
+    "Dress": ("Dress",),
+    "Shoes": SHOES,
+    "Shorts": (),
+    "Skirt": (),
+    "Hat": (),
+    "Body": (),
+    "Other": (),
+}
+"""The Clothing dataset's labels as sets of ours. "Not sure" and "Skip" are nobody's label and are left out."""
+
+STREET_LABELS: dict[str, tuple[str, ...]] = {
+    "bag": ("Bag",),
+    "purse": ("Bag",),
+    "wallet": ("Bag",),
+    "blazer": ("Coat",),
+    "cape": ("Coat",),
+    "coat": ("Coat",),
+    "jacket": ("Coat",),
+    "blouse": ("Shirt",),
+    "shirt": ("Shirt",),
+    "boots": ("Ankle boot",),
+    "clogs": ("Sandal",),
+    "wedges": ("Sandal",),
+    "sandals": ("Sandal",),
+    "sneakers": ("Sneaker",),
+    "shoes": SHOES,
+    "dress": ("Dress",),
+    "hoodie": ("Pullover",),
+    "jumper": ("Pullover",),
+    "sweater": ("Pullover",),
+    "sweatshirt": ("Pullover",),
+    "jeans": ("Trouser",),
+    "leggings": ("Trouser",),
+    "pants": ("Trouser",),
+    "t-shirt": ("T-shirt/top",),
+    "top": ("T-shirt/top",),
+    "hat": (),
+    "shorts": (),
+    "skirt": (),
+    "scarf": (),
+}
+"""Clothing Co-Parsing's labels as sets of ours. Labels of parts, jewellery and the doubtful are left out."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Thumbnails with their targets.
+
+    Attributes:
+        images: (n, 28, 28) uint8, canonical.
+        targets: (n, 10) float32, 1 for every acceptable class.
+        groups: n strings, the label that the source gives.
+    """
+
+    images: UInt8Array
+    targets: Float32Array
+    groups: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @classmethod
+    def joined(cls, parts: "Iterable[Pictures]") -> "Pictures":
+        """One after the other."""
+        parts = list(parts)
+        return cls(
+            np.concatenate([part.images for part in parts]),
+            np.concatenate([part.targets for part in parts]),
+            tuple(group for part in parts for group in part.groups),
+        )
+
+    def of_the_ten(self) -> "Pictures":
+        """Without the pictures of none of the ten."""
+        return self.take(np.flatnonzero(self.targets.any(axis=1)))
+
+    def take(self, indices: npt.NDArray[np.integer]) -> "Pictures":
+        return Pictures(self.images[indices], self.targets[indices], tuple(self.groups[i] for i in indices))
+
+
+@dataclass(frozen=True)
+class FashionMNIST:
+    """The data set with its fixed validation split, and the test set apart."""
+
+    training: Pictures
+    validation: Pictures
+    test: Pictures
+
+
+def target(labels: Iterable[str]) -> Float32Array:
+    """A (10,) float32 set: 1 at each of the labels."""
+    members = set(labels)
+    return np.array([label in members for label in LABELS], np.float32)
+
+
+def load_fashion_mnist(folder: Path | None = None) -> FashionMNIST:
+    """Fashion-MNIST from a folder of its four IDX files, `FASHION_MNIST_DIR`, or else through `keras.datasets`."""
+    folder = folder or (Path(value) if (value := os.environ.get(ENVIRONMENT_VARIABLE)) else None)
+    if folder is None:
+        from keras.datasets import fashion_mnist  # imported here: it loads a backend
+
+        (images, labels), (test_images, test_labels) = fashion_mnist.load_data()
+    else:
+        images, labels = _read_idx(folder, "train-images-idx3-ubyte"), _read_idx(folder, "train-labels-idx1-ubyte")
+        test_images, test_labels = _read_idx(folder, "t10k-images-idx3-ubyte"), _read_idx(folder, "t10k-labels-idx1-ubyte")
+    everything = _labelled(images, labels)
+    training, validation = train_test_split(
+        np.arange(len(images)), test_size=VALIDATION_IMAGES, random_state=0, stratify=labels
+    )
+    return FashionMNIST(everything.take(training), everything.take(validation), _labelled(test_images, test_labels))
+
+
+def _labelled(images: UInt8Array, labels: UInt8Array) -> Pictures:
+    return Pictures(images, np.eye(len(LABELS), dtype=np.float32)[labels], tuple(LABELS[label] for label in labels))
+
+
+def _read_idx(folder: Path, name: str) -> UInt8Array:
+    """One IDX file (the format of LeCun's MNIST page), plain or gzipped."""
+    for path, opener in ((folder / name, open), (folder / f"{name}.gz", gzip.open)):
+        if path.is_file():
+            with opener(path, "rb") as file:
+                data = file.read()
+            break
+    else:
+        raise FileNotFoundError(f"No {name} or {name}.gz in {folder}; give the folder of Fashion-MNIST's four IDX files.")
+    if data[:3] != b"\0\0\x08":
+        raise ValueError(f"{path} is not an IDX file of unsigned bytes; it starts with {data[:4]!r}.")
+    shape = np.frombuffer(data, ">u4", count=data[3], offset=4)
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape)
+
+
+def split_of(source: str) -> Split:
+    """The split of all pictures from one source: a tenth-bucket of a hash, so that new sources never move old ones."""
+    bucket = int(hashlib.sha256(source.encode()).hexdigest(), 16) % 10
+    return "validation" if bucket in (2, 4) else "test" if bucket in (5, 9) else "training"
+
+
+def photo_rows(folder: Path, split: Split) -> list[dict[str, str]]:
+    """The rows of photos.csv whose sender is in the split and whose label says something."""
+    with (folder / "photos.csv").open(newline="") as file:
+        return [row for row in csv.DictReader(file) if row["label"] in PHOTO_LABELS and split_of(row["sender_id"]) == split]
+
+
+def load_photos(folder: Path, split: Split, *, renderings: bool = False, cache: Path | None = None) -> Pictures:
+    """The phone photos of a split, canonical.
+
+    Args:
+        folder: Holds photos.csv and images/.
+        split: Splits are by sender: photos of one sender share room, floor and light.
+        renderings: Add the further renderings of `render` to each photo, one after the other.
+        cache: Folder to keep the result in; isolating the garments takes minutes.
+    """
+    rows = photo_rows(folder, split)
+
+    def pictures() -> Pictures:
+        paths = [folder / "images" / f"{row['image']}.jpg" for row in rows]
+        with ThreadPoolExecutor() as pool:  # OpenCV releases the interpreter lock
+            rendered = list(pool.map(render if renderings else _canonical_only, paths))
+        targets = [target(PHOTO_LABELS[row["label"]]) for row in rows]
+        return _repeated(rendered, targets, [row["label"] for row in rows])
+
+    return _cached(cache, f"photos-{split}-{'all' if renderings else 'canonical'}", pictures)
+
+
+def load_street(folder: Path, split: Split, *, cache: Path | None = None, smallest: float = 0.004) -> Pictures:
+    """Every labelled garment of the street photos, cut out along its mask, canonical.
+
+    Args:
+        folder: Holds labels.json, photos/ and masks/.
+        split: Splits are by runs of ten photos: neighbours in the numbering often show the same person.
+        cache: As `load_photos`.
+        smallest: Share of the picture below which a garment is left out.
+    """
+    names: list[str] = json.loads((folder / "labels.json").read_text())
+
+    def garments(path: Path) -> Iterator[tuple[str, UInt8Array]]:
+        photo = np.array(Image.open(folder / "photos" / f"{path.stem}.jpg").convert("RGB"))
+        gray = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
+        labels = np.array(Image.open(path))
+        for value in np.unique(labels):
+            mask = labels == value
+            if names[value] in STREET_LABELS and mask.mean() >= smallest:
+                yield names[value], cut_out(photo, np.where(mask, ~gray, 0), mask, "grabcut").pixels
+
+    def pictures() -> Pictures:
+        paths = [path for path in sorted((folder / "masks").glob("*.png")) if split_of(f"street {path.stem[:-1]}") == split]
+        found = [garment for path in paths for garment in garments(path)]
+        targets = [target(STREET_LABELS[name]) for name, _ in found]
+        return _repeated([[pixels] for _, pixels in found], targets, [name for name, _ in found])
+
+    return _cached(cache, f"street-{split}", pictures)
+
+
+def render(path: Path) -> list[UInt8Array]:
+    """Five 28x28 readings of one photo, so that the network forgives a bad cut-out.
+
+    The canonical one; the whole picture squashed, negated, and as it is; the cut-out stretched to full contrast, in both
+    polarities.
+    """
+    canonical = canonicalize(path)
+    photo = canonical.photo
+    gray = photo if photo.ndim == 2 else cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
+    squashed = cv2.resize(gray, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    stretched = _stretch(canonical)
+    garment = canonical.pixels > 0
+    return [canonical.pixels, ~squashed, squashed, stretched, np.where(garment, ~stretched, 0).astype(np.uint8)]
+
+
+def _canonical_only(path: Path) -> list[UInt8Array]:
+    return [canonicalize(path).pixels]
+
+
+def _stretch(canonical: CanonicalImage) -> UInt8Array:
+    """The canonical image with its garment's 2nd to 98th percentile stretched over the whole scale."""
+    pixels = canonical.pixels.astype(np.float32)
+    garment = pixels > 0
+    if not garment.any():
+        return canonical.pixels
+    low, high = np.percentile(pixels[garment], (2, 98))
+    stretched = np.clip((pixels - low) * (255 / max(high - low, 1)), 0, 255)
+    return np.where(garment, stretched, 0).astype(np.uint8)
+
+
+def _repeated(rendered: list[list[UInt8Array]], targets: list[Float32Array], groups: list[str]) -> Pictures:
+    counts = [len(renderings) for renderings in rendered]
+    return Pictures(
+        np.array([pixels for renderings in rendered for pixels in renderings], np.uint8).reshape(-1, SIZE, SIZE),
+        np.repeat(np.array(targets, np.float32).reshape(-1, len(LABELS)), counts, axis=0),
+        tuple(np.repeat(groups, counts).tolist()),
+    )
+
+
+def _cached(folder: Path | None, name: str, make: Callable[[], Pictures]) -> Pictures:
+    path = None if folder is None else folder / f"{name}-{PREPROCESSING_VERSION}.npz"
+    if path is not None and path.is_file():
+        with np.load(path) as stored:
+            return Pictures(stored["images"], stored["targets"], tuple(stored["groups"].tolist()))
+    pictures = make()
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, images=pictures.images, targets=pictures.targets, groups=np.array(pictures.groups, str))
+    return pictures
