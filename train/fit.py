@@ -12,7 +12,6 @@ import dataclasses
 import importlib.metadata
 import json
 import platform
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,8 +26,7 @@ from train.architectures import ARCHITECTURES
 from train.augmentation import augment
 from train.data import FashionMNIST, Pictures, load_fashion_mnist, load_photos, load_street
 from train.losses import SetCrossEntropy
-
-CONFIG, HISTORY, WEIGHTS = "config.json", "history.csv", "model.weights.h5"
+from train.runs import CONFIG, HISTORY, WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -170,8 +168,19 @@ def compile_model(recipe: Recipe, steps: int) -> keras.Model:
     return model
 
 
-def fit(recipe: Recipe, data: FashionMNIST, others: Pictures | None, validation: dict[str, Pictures], run: Path) -> None:
-    """Train to the recipe's end, from the start or from where the run folder stopped, and keep the weights in it."""
+def fit(
+    recipe: Recipe, data: FashionMNIST, others: Pictures | None, validation: dict[str, Pictures], run: Path, command: str = ""
+) -> None:
+    """Train to the recipe's end, from the start or from where the run folder stopped, and keep the weights in it.
+
+    Args:
+        recipe: What to do.
+        data: Fashion-MNIST; its test part is not looked at.
+        others: Photo renderings and street cut-outs to train on as well.
+        validation: Sets to measure after each epoch, by name.
+        run: The run folder.
+        command: What was typed, for the record.
+    """
     run.mkdir(parents=True, exist_ok=True)
     config = {
         "recipe": dataclasses.asdict(recipe),
@@ -180,7 +189,7 @@ def fit(recipe: Recipe, data: FashionMNIST, others: Pictures | None, validation:
             "validation": {name: len(pictures.of_the_ten()) for name, pictures in validation.items()},
         },
         "preprocessing": PREPROCESSING_VERSION,
-        "command": " ".join(["python -m train.fit", *sys.argv[1:]]),
+        "command": command,
         "versions": versions(),
     }
     path = run / CONFIG
@@ -235,7 +244,14 @@ def main() -> None:
     if recipe.photo_draws and arguments.street:
         sources.append(load_street(arguments.street, "training", cache=arguments.cache))
         validation["street"] = load_street(arguments.street, "validation", cache=arguments.cache)
-    fit(recipe, data, Pictures.joined(sources) if sources else None, validation, arguments.run)
+    # folders differ from machine to machine: the record has the options' names in their place
+    typed = [
+        f"--{name.replace('_', '-')} {name.upper() if isinstance(value, Path) else value}"
+        for name, value in vars(arguments).items()
+        if name != "recipe" and value != parser.get_default(name)
+    ]
+    command = " ".join(["python -m train.fit", arguments.recipe, *typed])
+    fit(recipe, data, Pictures.joined(sources) if sources else None, validation, arguments.run, command)
 
 
 if __name__ == "__main__":

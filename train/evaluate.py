@@ -1,0 +1,132 @@
+"""Measure a bundle on the Fashion-MNIST test set, through the public `FashionClassifier.predict`.
+
+    python -m train.evaluate BUNDLE --out FOLDER
+
+Writes evaluation.json, evaluation.md and confusion.png to the folder.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from PIL import Image
+from scipy.stats import binomtest
+from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix, precision_recall_fscore_support
+
+from fashion_classifier import LABELS, FashionClassifier
+from train.data import load_fashion_mnist
+
+Matrix = list[list[int]]
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """One class against all others; `n` is the number of its pictures."""
+
+    label: str
+    n: int
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How right a classifier is on n labelled pictures.
+
+    Attributes:
+        accuracy: Share of right answers.
+        interval: Its 95 % confidence interval (Wilson).
+        confusion: Row: the true class, column: the answer, both in the order of `classes`.
+    """
+
+    n: int
+    accuracy: float
+    interval: tuple[float, float]
+    precision: float  # macro average, as recall and f1
+    recall: float
+    f1: float
+    classes: list[ClassScores]
+    confusion: Matrix
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    def to_markdown(self) -> str:
+        low, high = self.interval
+        lines = [
+            f"Accuracy **{self.accuracy:.2%}** (95 % interval {low:.2%} to {high:.2%}, n = {self.n:,}); macro precision "
+            f"{self.precision:.4f}, recall {self.recall:.4f}, F1 {self.f1:.4f}.",
+            "",
+            "| class | n | precision | recall | F1 |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [f"| {c.label} | {c.n} | {c.precision:.3f} | {c.recall:.3f} | {c.f1:.3f} |" for c in self.classes]
+        return "\n".join(lines) + "\n"
+
+    def plot(self, title: str) -> Figure:
+        """The confusion matrix as a figure."""
+        figure = Figure(figsize=(7, 6.2), layout="constrained")
+        axes = figure.subplots()
+        labels = [scores.label for scores in self.classes]
+        display = ConfusionMatrixDisplay(np.array(self.confusion), display_labels=labels)
+        display.plot(ax=axes, cmap="Blues", colorbar=False, xticks_rotation=45)
+        axes.set_title(f"{title}: {self.accuracy:.2%} of {self.n:,}")
+        return figure
+
+
+def score(true: Sequence[str], predicted: Sequence[str], labels: Sequence[str] = LABELS) -> Evaluation:
+    """Compare answers with the truth; both are sequences of n names out of `labels`."""
+    precision, recall, f1, counts = precision_recall_fscore_support(true, predicted, labels=labels, zero_division=0)
+    right = sum(t == p for t, p in zip(true, predicted, strict=True))
+    present = counts > 0  # a class without pictures has no recall
+    return Evaluation(
+        n=len(true),
+        accuracy=right / len(true),
+        interval=wilson(right, len(true)),
+        precision=float(precision[present].mean()),
+        recall=float(recall[present].mean()),
+        f1=float(f1[present].mean()),
+        classes=[
+            ClassScores(label, int(n), float(p), float(r), float(f))
+            for label, n, p, r, f in zip(labels, counts, precision, recall, f1, strict=True)
+        ],
+        confusion=confusion_matrix(true, predicted, labels=labels).tolist(),
+    )
+
+
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a share (Wilson 1927)."""
+    interval = binomtest(right, n).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def evaluate(classifier: FashionClassifier, images: npt.NDArray[np.uint8], labels: Sequence[str]) -> Evaluation:
+    """Measure a classifier on (n, 28, 28) uint8 thumbnails, handed over as PIL images as a user would."""
+    predictions = classifier.predict(Image.fromarray(image) for image in images)
+    return score(labels, [prediction.label for prediction in predictions])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the report")
+    arguments = parser.parse_args()
+    classifier = FashionClassifier.from_pretrained(arguments.bundle)
+    test = load_fashion_mnist(arguments.data).test
+    evaluation = evaluate(classifier, test.images, test.groups)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "evaluation.json").write_text(evaluation.to_json())
+    (arguments.out / "evaluation.md").write_text(evaluation.to_markdown())
+    evaluation.plot(f"{classifier.bundle.manifest.architecture} {classifier.version}").savefig(arguments.out / "confusion.png")
+    print(evaluation.to_markdown())
+
+
+if __name__ == "__main__":
+    main()

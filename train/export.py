@@ -1,0 +1,227 @@
+"""Make a bundle from a finished run, or from a 28x28 Keras file that someone already has.
+
+    python -m train.export runs/resnet runs/resnet/bundle --version 1.0.0 --photos PHOTOS
+    python -m train.export old_model.h5 bundles/old --version 0.1.0
+
+Calibrates on validation data, serves int8 weights where validation accuracy stays, checks that the Keras and the LiteRT
+network agree on the whole test set, and writes what it measured into the manifest. Needs Keras on TensorFlow.
+"""
+
+import argparse
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
+
+from fashion_classifier import LABELS, Bundle, FashionClassifier, Manifest
+from fashion_classifier.bundle import FORMAT, HDF5_MODEL, KERAS_MODEL, MANIFEST, SERVING_MODEL, sha256
+from fashion_classifier.preprocessing import PREPROCESSING_VERSION, SIZE
+from train.architectures import FEATURES, LOGITS
+from train.data import FashionMNIST, Pictures, load_fashion_mnist, load_photos
+from train.evaluate import evaluate
+from train.fit import as_input, versions
+from train.runs import load_config, load_network
+
+Float64Array = npt.NDArray[np.float64]
+
+REFUSED = 0.05  # share of good validation pictures that may be called uncertain
+INT8_MARGIN = 0.001  # validation accuracy that int8 weights may cost
+DISAGREEMENT = 0.005  # share of test images that the two networks may name differently
+
+
+def export(
+    source: Path, out: Path, *, version: str, data: FashionMNIST, photos: Pictures | None = None, hdf5: bool = False
+) -> Bundle:
+    """Write a bundle.
+
+    Args:
+        source: A finished run folder, or a .keras or .h5 file whose network takes 28x28 images and gives ten outputs.
+            Such a file can run code when it is loaded: only those that you trust.
+        out: Folder of the bundle; what a former bundle left there is replaced.
+        version: Of the model, such as "1.0.0".
+        data: Fashion-MNIST; its validation part calibrates, its test part is measured.
+        photos: Validation photos to calibrate on as well.
+        hdf5: Add fashion_model.h5.
+
+    Raises:
+        ValueError: The network has other inputs or outputs, or its two forms do not agree.
+    """
+    if source.is_dir():
+        network, training = load_network(source), load_config(source)
+        architecture, flip = training["recipe"]["architecture"], bool(training["recipe"]["augmentation"])
+    else:
+        network, architecture, flip = adopt(source, data.validation), "custom", False
+        training = {"source": source.name, "versions": versions()}
+
+    sets = [data.validation] if photos is None else [data.validation, photos.of_the_ten()]
+    logits = [_logits(network, pictures.images, flip) for pictures in sets]
+    temperature = fit_temperature(np.concatenate(logits, axis=1), np.concatenate([pictures.targets for pictures in sets]))
+    confidences = [softmax(values / temperature, axis=2).mean(axis=0).max(axis=1) for values in logits]
+
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    network.save(out / KERAS_MODEL)
+    if hdf5:
+        network.save(out / HDF5_MODEL)
+    layer = explanation_layer(network)
+    manifest = Manifest(
+        format=FORMAT,
+        version=version,
+        architecture=architecture,
+        labels=LABELS,
+        preprocessing=PREPROCESSING_VERSION,
+        temperature=temperature,
+        flip=flip,
+        uncertain_below=float(min(np.quantile(values, REFUSED) for values in confidences)),
+        explanation_layer=layer,
+        metrics={},
+        training=training,
+        files={},
+    )
+    serving: dict[str, Any] = {}
+    for name, options in (("float32", {}), ("int8", {"optimizations": [tf.lite.Optimize.DEFAULT]})):
+        network.export(out / SERVING_MODEL, format="litert", verbose=False, **options)
+        bundle = _write(out, manifest)
+        serving[name] = _agreement(bundle, network, data) | {"bytes": (out / SERVING_MODEL).stat().st_size}
+    chosen = "int8"
+    if serving["int8"]["validation accuracy"] < serving["float32"]["validation accuracy"] - INT8_MARGIN:
+        chosen = "float32"
+        network.export(out / SERVING_MODEL, format="litert", verbose=False)
+        bundle = _write(out, manifest)
+    if serving[chosen]["test images named differently"] > DISAGREEMENT * len(data.test):
+        raise ValueError(f"The Keras and the LiteRT network do not agree: {serving[chosen]}.")
+
+    test = evaluate(FashionClassifier(bundle), data.test.images, data.test.groups)
+    metrics = {
+        "fashion-mnist test": {"n": test.n, "accuracy": test.accuracy, "interval": test.interval, "macro f1": test.f1},
+        "parameters": network.count_params(),
+        "serving": {"chosen": chosen, "n": len(data.test)} | serving,
+    }
+    return _write(out, replace(manifest, metrics=metrics))
+
+
+def adopt(path: Path, validation: Pictures) -> keras.Model:
+    """A network from a Keras file as one that takes (n, 28, 28, 1) in [0, 1] and gives logits.
+
+    A softmax at the end is taken off. Whether it wants pixels in [0, 1] or in [0, 255] is measured on validation images.
+    """
+    stored = keras.models.load_model(path, compile=False, safe_mode=True)
+    shape = tuple(stored.input_shape) if isinstance(stored.input_shape, tuple) else stored.input_shape
+    if shape not in ((None, SIZE, SIZE), (None, SIZE, SIZE, 1)) or tuple(stored.output_shape) != (None, len(LABELS)):
+        raise ValueError(
+            f"{path} takes {shape} and gives {stored.output_shape}; needed are (None, 28, 28[, 1]) and (None, {len(LABELS)})."
+        )
+    candidates = [_rewired(stored, scale, flat=len(shape) == 3) for scale in (1.0, 255.0)]
+    truth = validation.targets.argmax(axis=1)
+    accuracies = [np.mean(_logits(model, validation.images, False)[0].argmax(axis=1) == truth) for model in candidates]
+    return candidates[int(np.argmax(accuracies))]
+
+
+def _rewired(stored: keras.Model, scale: float, *, flat: bool) -> keras.Model:
+    """The layers of a network on our inputs, its last activation linear."""
+    inputs = keras.Input((SIZE, SIZE, 1))
+    x = keras.layers.Rescaling(scale)(inputs) if scale != 1 else inputs
+    x = keras.layers.Reshape((SIZE, SIZE))(x) if flat else x
+
+    def linear(layer: keras.layers.Layer) -> keras.layers.Layer:
+        config = layer.get_config()
+        if layer is stored.layers[-1] and config.get("activation") == "softmax":
+            config["activation"] = "linear"
+        if layer is stored.layers[-1] and isinstance(layer, keras.layers.Softmax):
+            return keras.layers.Identity(name=LOGITS)
+        return layer.__class__.from_config(config)
+
+    functional = keras.Model(stored.inputs, stored.outputs)
+    copy = keras.models.clone_model(functional, clone_function=linear)
+    copy.set_weights(stored.get_weights())
+    for layer in copy.layers[1:] if _is_chain(copy) else [copy]:
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
+def _is_chain(model: keras.Model) -> bool:
+    """Whether every layer feeds just the next one, so that they can be called one after the other."""
+    return all(
+        isinstance(layer.input, keras.KerasTensor) and layer.input is before.output
+        for before, layer in zip(model.layers, model.layers[1:], strict=False)
+    )
+
+
+def explanation_layer(network: keras.Model) -> str | None:
+    """The layer for class activation maps: the one called "features", else the last convolution."""
+    names = [layer.name for layer in network.layers]
+    convolutions = [layer.name for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
+    return FEATURES if FEATURES in names else convolutions[-1] if convolutions else None
+
+
+def fit_temperature(logits: Float64Array, targets: npt.NDArray[np.float32]) -> float:
+    """The temperature that minimises the negative log-likelihood (Guo et al. 2017, arXiv 1706.04599, section 4.2).
+
+    Args:
+        logits: (views, n, 10); probabilities are averaged over views.
+        targets: (n, 10), 1 at each acceptable class, as in `train.data`.
+    """
+
+    def loss(log_temperature: float) -> float:
+        probabilities = softmax(logits / np.exp(log_temperature), axis=2).mean(axis=0)
+        return float(-np.log((probabilities * targets).sum(axis=1) + 1e-12).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
+
+
+def _logits(network: keras.Model, images: npt.NDArray[np.uint8], flip: bool) -> Float64Array:
+    """(views, n, 10): of the images, and where asked of their mirror images."""
+    views = [images, images[:, :, ::-1]] if flip else [images]
+    return np.stack([network.predict(as_input(view), batch_size=500, verbose=0).astype(np.float64) for view in views])
+
+
+def _agreement(bundle: Bundle, network: keras.Model, data: FashionMNIST) -> dict[str, Any]:
+    """How a bundle's LiteRT network compares with the Keras network that it was made from."""
+    classifier, manifest = FashionClassifier(bundle), bundle.manifest
+
+    def served(images: npt.NDArray[np.uint8]) -> Float64Array:
+        return np.concatenate([classifier.probabilities(images[i : i + 500]) for i in range(0, len(images), 500)])
+
+    expected = softmax(_logits(network, data.test.images, manifest.flip) / manifest.temperature, axis=2).mean(axis=0)
+    found = served(data.test.images)
+    validation = served(data.validation.images).argmax(axis=1) == data.validation.targets.argmax(axis=1)
+    return {
+        "validation accuracy": float(validation.mean()),
+        "test images named differently": int(np.sum(expected.argmax(axis=1) != found.argmax(axis=1))),
+        "largest difference of a probability": float(np.abs(expected - found).max()),
+    }
+
+
+def _write(out: Path, manifest: Manifest) -> Bundle:
+    files = {path.name: sha256(path) for path in sorted(out.iterdir()) if path.name != MANIFEST}
+    (out / MANIFEST).write_text(replace(manifest, files=files).to_json())
+    return Bundle(out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path, help="a finished run folder, or a .keras or .h5 file")
+    parser.add_argument("out", type=Path, help="folder of the bundle")
+    parser.add_argument("--version", required=True, help='of the model, such as "1.0.0"')
+    parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
+    parser.add_argument("--photos", type=Path, help="folder of the phone photos, to calibrate on its validation senders")
+    parser.add_argument("--cache", type=Path, default=Path("runs/cache"), help="where canonical photos are kept")
+    parser.add_argument("--h5", action="store_true", help=f"add {HDF5_MODEL}")
+    arguments = parser.parse_args()
+    photos = load_photos(arguments.photos, "validation", cache=arguments.cache) if arguments.photos else None
+    data = load_fashion_mnist(arguments.data)
+    bundle = export(
+        arguments.source, arguments.out, version=arguments.version, data=data, photos=photos, hdf5=arguments.h5
+    )
+    print(bundle.manifest.to_json())
+
+
+if __name__ == "__main__":
+    main()
