@@ -10,7 +10,6 @@ from fashion_classifier.predictions import Prediction
 from fashion_classifier.preprocessing import CanonicalImage, canonicalize
 
 __all__ = [
-    "LABELS",
     "Bundle",
     "CanonicalImage",
     "Explanation",
@@ -19,6 +18,7 @@ __all__ = [
     "FashionClassifierError",
     "InvalidBundleError",
     "InvalidImageError",
+    "LABELS",
     "Manifest",
     "Picture",
     "Prediction",

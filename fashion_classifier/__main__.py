@@ -1,6 +1,6 @@
 """Name the garments in pictures.
 
-    python -m fashion_classifier photo.jpg more/*.png --top 3 --json
+python -m fashion_classifier photo.jpg more/*.png --top 3 --json
 """
 
 import argparse
@@ -19,7 +19,9 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m fashion_classifier", description="Name the garments in pictures: one of Fashion-MNIST's ten names each."
     )
     parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="an image file")
-    parser.add_argument("--top", type=int, default=1, choices=range(1, len(LABELS) + 1), metavar="K", help="names to show, 1 to 10")
+    parser.add_argument(
+        "--top", type=int, default=1, choices=range(1, len(LABELS) + 1), metavar="K", help="names to show, 1 to 10"
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON array, one object a picture, in order")
     parser.add_argument("--model", metavar="FOLDER", help="a bundle; without it the one that the package carries")
     options = parser.parse_args(arguments)

@@ -58,9 +58,7 @@ class FashionClassifier:
     def predict(self, pictures: Picture | CanonicalImage) -> Prediction: ...
     @overload
     def predict(self, pictures: Iterable[Picture | CanonicalImage]) -> list[Prediction]: ...
-    def predict(
-        self, pictures: Picture | CanonicalImage | Iterable[Picture | CanonicalImage]
-    ) -> Prediction | list[Prediction]:
+    def predict(self, pictures: Picture | CanonicalImage | Iterable[Picture | CanonicalImage]) -> Prediction | list[Prediction]:
         """Name the garment in one picture, or in each of an iterable of pictures.
 
         Returns:

@@ -124,4 +124,5 @@ def _keras_model(bundle: Bundle) -> "keras.Model":
         raise ExplanationError(
             f"Explanations need Keras on TensorFlow, it runs on {keras.backend.backend()}: set KERAS_BACKEND=tensorflow."
         )
-    return keras.models.load_model(path, compile=False, safe_mode=True)
+    network = keras.models.load_model(path, compile=False, safe_mode=True)
+    return keras.Model(list(network.inputs), network.outputs[0])  # tf-keras-vis passes its inputs as a list

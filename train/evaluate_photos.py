@@ -69,8 +69,11 @@ def to_markdown(result: dict[str, Any]) -> str:
     ]
     worst = result["worst sender of ten photos or more"]
     if worst:
-        lines += ["", f"{result['senders']} senders; the worst with ten photos or more: {worst['accuracy']:.1%} of {worst['n']}."]
-    lines += [f"\"Not sure\" on {kind}: {share['share']:.1%} of {share['n']}." for kind, share in result["not sure"].items()]
+        lines += [
+            "",
+            f"{result['senders']} senders; the worst with ten photos or more: {worst['accuracy']:.1%} of {worst['n']}.",
+        ]
+    lines += [f'"Not sure" on {kind}: {share["share"]:.1%} of {share["n"]}.' for kind, share in result["not sure"].items()]
     return "\n".join(lines) + "\n"
 
 

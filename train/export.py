@@ -217,9 +217,7 @@ def main() -> None:
     arguments = parser.parse_args()
     photos = load_photos(arguments.photos, "validation", cache=arguments.cache) if arguments.photos else None
     data = load_fashion_mnist(arguments.data)
-    bundle = export(
-        arguments.source, arguments.out, version=arguments.version, data=data, photos=photos, hdf5=arguments.h5
-    )
+    bundle = export(arguments.source, arguments.out, version=arguments.version, data=data, photos=photos, hdf5=arguments.h5)
     print(bundle.manifest.to_json())
 
 

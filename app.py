@@ -1,0 +1,260 @@
+"""The Space: the page, and the endpoints /predict and /explain for `gradio_client`."""
+
+import base64
+import binascii
+import csv
+import html
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow, loaded for explanations, talks a lot
+
+import cv2
+import gradio as gr
+import numpy as np
+from gradio.data_classes import ImageData
+from PIL import Image
+from pydantic import model_validator
+
+from fashion_classifier import (
+    LABELS,
+    ExplanationError,
+    FashionClassifier,
+    InvalidImageError,
+    Prediction,
+    explain,
+)
+from fashion_classifier.explanations import Method
+from fashion_classifier.images import FORMATS
+
+EXAMPLES = Path(__file__).parent / "examples"
+METHODS: list[tuple[str, Method]] = [("Grad-CAM", "gradcam"), ("Grad-CAM++", "gradcam++"), ("Score-CAM", "scorecam")]
+PREDICTED = "the answer"  # the target of an explanation unless another name is chosen
+NOT_SURE = "Not sure: this may be none of the ten"
+LAUNCH_OPTIONS: dict[str, Any] = {
+    "theme": gr.themes.Soft(),
+    "css": "#thumbnail img {image-rendering: pixelated}",
+    "max_file_size": "50mb",
+    "show_error": True,
+    "enable_monitoring": False,
+    "footer_links": ["api", "settings"],
+}
+MODEL_CALLS: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2}  # as many as a Space has cores
+
+classifier = FashionClassifier.from_pretrained()
+
+
+def predict_endpoint(image: dict[str, Any] | None) -> dict[str, Any]:
+    """Name the garment in a picture.
+
+    Args:
+        image: A picture file: JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF.
+
+    Returns:
+        label (one of ten), confidence in [0, 1], uncertain (true: probably none of the ten), message, probabilities of all
+        ten, model_version.
+    """
+    prediction = _predict(image)
+    return prediction.to_dict() | {"message": _verdict(prediction)}
+
+
+def explain_endpoint(
+    image: dict[str, Any] | None, target: str = PREDICTED, method: Method = "gradcam"
+) -> tuple[Image.Image, dict[str, Any]]:
+    """Show what in a picture speaks for a name.
+
+    Args:
+        image: A picture file, as for /predict.
+        target: One of the ten names, or "the answer" for the predicted one.
+        method: gradcam, gradcam++ or scorecam.
+
+    Returns:
+        The picture with the heat map on it as a PNG, and an object with target, method, empty (true: the method found
+        nothing that speaks for the target), heatmap (28 rows of 28 numbers in [0, 1] over the canonical image) and
+        prediction (what /predict gives).
+    """
+    prediction = _predict(image)
+    try:
+        explanation = explain(prediction, method=method, target=None if target in (PREDICTED, None, "") else target)
+    except ExplanationError as error:
+        raise _error(str(error)) from error
+    return explanation.overlay(), {
+        "target": explanation.target,
+        "method": explanation.method,
+        "empty": explanation.empty,
+        "heatmap": np.round(explanation.heatmap.astype(float), 4).tolist(),
+        "prediction": prediction.to_dict() | {"message": _verdict(prediction)},
+    }
+
+
+def show_prediction(image: dict[str, Any] | None) -> tuple[Any, ...]:
+    """The page's answer: verdict, bars, the isolated garment, the 28x28 image and the model version."""
+    if image is None:
+        return "", None, None, None, ""
+    prediction = _predict(image)
+    version = f"Model {prediction.model_version}, garment found by: {prediction.image.isolation}."
+    return f"## {_verdict(prediction)}", prediction.probabilities, _isolated(prediction), _enlarged(prediction), version
+
+
+def show_explanation(image: dict[str, Any] | None, target: str, method: Method) -> tuple[Image.Image | None, str]:
+    """The page's heat map and a sentence on it."""
+    if image is None:
+        return None, ""
+    overlay, explanation = explain_endpoint(image, target, method)
+    if explanation["empty"]:
+        return overlay, f"The map is empty: {explanation['method']} finds nothing that speaks for {explanation['target']}."
+    return _at_least(overlay), f"Red speaks most for **{explanation['target']}**."
+
+
+class PictureData(ImageData):
+    """Gradio's image payload, with a clear word on the most frequent mistake of API clients."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_a_path(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise _error("Received a text in place of a picture; wrap the file's path in gradio_client.handle_file.")
+        return value
+
+
+def _error(text: str) -> gr.Error:
+    return gr.Error(html.escape(text, quote=False), print_exception=False)
+
+
+def _predict(image: dict[str, Any] | None) -> Prediction:
+    """The library's answer to what Gradio received; its errors as messages for the page and for API clients."""
+    if not image:
+        raise _error("No picture was received; give one as an image file.")
+    try:
+        return classifier.predict(_file(image))
+    except InvalidImageError as error:
+        # the problem only: the accepted Python types mean nothing here
+        text = f"{error.problem} Accepted: {', '.join(FORMATS)} files."
+        raise _error(text.replace(str(image.get("path")), image.get("orig_name") or "upload")) from error
+
+
+def _file(image: dict[str, Any]) -> str | bytes:
+    """The path of an upload, which Gradio has checked to be one, or the bytes of a data URL."""
+    if path := image.get("path"):
+        return str(path)
+    url = image.get("url") or ""
+    if not url.startswith("data:"):
+        raise _error("Received no picture file; API clients wrap its path in gradio_client.handle_file.")
+    try:
+        return base64.b64decode(url.partition(",")[2], validate=True)
+    except binascii.Error as error:
+        raise _error("Received a data URL that is not valid base64.") from error
+
+
+def _verdict(prediction: Prediction) -> str:
+    if prediction.uncertain:
+        return NOT_SURE
+    return f"{prediction.label}, {prediction.confidence:.0%}"
+
+
+def _isolated(prediction: Prediction) -> Image.Image:
+    """The photo dimmed where no garment was found, with the crop's frame."""
+    image = prediction.image
+    photo = image.photo if image.photo.ndim == 3 else cv2.cvtColor(image.photo, cv2.COLOR_GRAY2RGB)
+    shown = np.where(image.mask[..., np.newaxis], photo, photo // 4)
+    left, top, width, height = image.geometry.box
+    thickness = max(1, max(shown.shape) // 150)
+    cv2.rectangle(shown, (left, top), (left + width - 1, top + height - 1), (255, 120, 0), thickness)
+    return _at_least(Image.fromarray(shown))
+
+
+def _enlarged(prediction: Prediction) -> Image.Image:
+    return _at_least(Image.fromarray(prediction.image.pixels))
+
+
+def _at_least(image: Image.Image, side: int = 280) -> Image.Image:
+    """Small pictures enlarged by a whole factor, pixels kept visible."""
+    factor = max(1, side // max(image.size))
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+
+
+def _examples() -> list[str]:
+    with (EXAMPLES / "labels.csv").open(newline="") as file:
+        return [str(EXAMPLES / row["file"]) for row in csv.DictReader(file)]
+
+
+def _warm_up() -> None:
+    """Load TensorFlow before the first visitor asks for a heat map."""
+    explain(classifier.predict(_examples()[0]))
+
+
+def build() -> gr.Blocks:
+    """The page with its endpoints."""
+    with gr.Blocks(title="Fashion classifier", analytics_enabled=False, delete_cache=(3600, 86400)) as page:
+        gr.Markdown(
+            "# Fashion classifier\nDrop in a picture of one garment: a phone photo, a shop picture or a Fashion-MNIST "
+            f"thumbnail. The answer is one of {', '.join(LABELS[:-1])} and {LABELS[-1]}, or *not sure*."
+        )
+        with gr.Row():
+            with gr.Column():
+                picture = gr.Image(
+                    label="Picture", sources=["upload", "webcam", "clipboard"], type="filepath", height=320, elem_id="picture"
+                )
+                picture.data_model = PictureData
+            with gr.Column():
+                verdict = gr.Markdown(elem_id="verdict")
+                bars = gr.Label(label="Probabilities", num_top_classes=3, show_heading=False, elem_id="bars")
+                version = gr.Markdown(elem_id="version")
+        gr.Examples(
+            _examples(), picture, label="Examples", cache_examples=False, examples_per_page=12, api_visibility="private"
+        )
+        view: dict[str, Any] = {"format": "png", "interactive": False, "height": 300, "buttons": ["download", "fullscreen"]}
+        with gr.Row():
+            isolated = gr.Image(label="Garment found", elem_id="isolated", **view)
+            thumbnail = gr.Image(label="Seen by the network", elem_id="thumbnail", **view)
+            with gr.Column():
+                overlay = gr.Image(label="What speaks for it", elem_id="overlay", **view)
+                comment = gr.Markdown(elem_id="comment")
+        with gr.Row():
+            target = gr.Dropdown([PREDICTED, *LABELS], value=PREDICTED, label="Explain", elem_id="target")
+            method = gr.Dropdown(METHODS, value="gradcam", label="Method", elem_id="method")
+
+        answers, reasons = [verdict, bars, isolated, thumbnail, version], [overlay, comment]
+        # preprocess=False: Gradio's own decoding drops transparency and clips 16-bit gray; the library decodes.
+        shown = picture.change(
+            show_prediction,
+            picture,
+            answers,
+            preprocess=False,
+            api_visibility="private",
+            **MODEL_CALLS,
+        )
+        explanation: dict[str, Any] = {
+            "fn": show_explanation,
+            "inputs": [picture, target, method],
+            "outputs": reasons,
+            "preprocess": False,
+            "api_visibility": "private",
+        } | MODEL_CALLS
+        shown.success(**explanation)
+        # a picture that cannot be read must not leave the former one's answer standing
+        shown.failure(
+            lambda: (*show_prediction(None), *show_explanation(None, PREDICTED, "gradcam")),
+            None,
+            [*answers, *reasons],
+            api_visibility="private",
+        )
+        target.change(**explanation)
+        method.change(**explanation)
+
+        answer, reason, heat = gr.JSON(visible=False), gr.JSON(visible=False), gr.Image(format="png", visible=False)
+        endpoint = gr.Button(visible=False)
+        endpoint.click(predict_endpoint, picture, answer, preprocess=False, api_name="predict", **MODEL_CALLS)
+        endpoint.click(
+            explain_endpoint, [picture, target, method], [heat, reason], preprocess=False, api_name="explain", **MODEL_CALLS
+        )
+    return page
+
+
+demo = build()
+
+if __name__ == "__main__":
+    threading.Thread(target=_warm_up, daemon=True).start()
+    demo.launch(**LAUNCH_OPTIONS)

@@ -1,0 +1,130 @@
+"""The page's endpoints, through a real server and the real client."""
+
+import base64
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+import app
+from fashion_classifier import LABELS, explain, predict
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    _, local_url, _ = app.demo.launch(**app.LAUNCH_OPTIONS, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+    yield local_url
+    app.demo.close()
+
+
+@pytest.fixture(scope="module")
+def client(url: str, tmp_path_factory: pytest.TempPathFactory) -> Client:
+    return Client(url, verbose=False, download_files=str(tmp_path_factory.mktemp("downloads")))
+
+
+def call(url: str, endpoint: str, data: list[Any]) -> str:
+    """The raw event stream of an endpoint, without a client's help."""
+    event = httpx.post(f"{url}gradio_api/call/{endpoint}", json={"data": data}).raise_for_status().json()["event_id"]
+    return httpx.get(f"{url}gradio_api/call/{endpoint}/{event}", timeout=60).text
+
+
+def test_the_client_gets_the_librarys_answers(client: Client, example_labels: dict[Path, str]) -> None:
+    for path in example_labels:
+        answer = client.predict(handle_file(path), api_name="/predict")
+        expected = predict(path)
+        assert {key: answer[key] for key in expected.to_dict()} == expected.to_dict()
+        assert (answer["message"] == "Not sure: this may be none of the ten") == expected.uncertain
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64) * 16),  # 16-bit gray
+        Image.fromarray(np.dstack([np.full((40, 60, 3), 90, np.uint8), np.tile(np.arange(60, dtype=np.uint8) * 4, (40, 1))])),
+    ],
+    ids=["16-bit", "transparent"],
+)
+def test_no_pixel_is_changed_on_the_way(client: Client, image: Image.Image, tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    image.save(path)
+    assert client.predict(handle_file(path), api_name="/predict")["probabilities"] == predict(path).probabilities
+
+
+def test_explain(client: Client) -> None:
+    path = "examples/dress.jpg"
+    overlay, answer = client.predict(handle_file(path), target="Coat", method="gradcam++", api_name="/explain")
+    expected = explain(predict(path), target="Coat", method="gradcam++")
+    np.testing.assert_array_equal(np.asarray(Image.open(overlay)), np.asarray(expected.overlay()))
+    np.testing.assert_allclose(answer["heatmap"], expected.heatmap, atol=1e-4)
+    assert (answer["target"], answer["method"], answer["empty"]) == ("Coat", "gradcam++", False)
+
+
+def test_explain_needs_only_a_picture(client: Client) -> None:
+    _, answer = client.predict(handle_file("examples/dress.jpg"), api_name="/explain")
+    assert answer["target"] == answer["prediction"]["label"] == predict("examples/dress.jpg").label
+    assert answer["method"] == "gradcam"
+
+
+def test_endpoints_and_their_documentation(client: Client) -> None:
+    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert sorted(endpoints) == ["/explain", "/predict"]
+    assert [parameter["parameter_name"] for parameter in endpoints["/predict"]["parameters"]] == ["image"]
+    assert [parameter["parameter_name"] for parameter in endpoints["/explain"]["parameters"]] == ["image", "target", "method"]
+    assert endpoints["/predict"]["description"].startswith("Name the garment in a picture.")
+
+
+def test_a_file_that_is_no_picture(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear <b>sir</b>")
+    with pytest.raises(AppError, match=r"^The file 'letter\.txt' .*is not an image.*Accepted: JPEG, .* files\.$") as caught:
+        client.predict(handle_file(path), api_name="/predict")
+    assert "<b>" not in str(caught.value)
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_truncated_picture(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "half.jpg"
+    path.write_bytes(Path("examples/coat.jpg").read_bytes()[:5000])
+    with pytest.raises(AppError, match=r"^The file 'half\.jpg' .*image file is truncated"):
+        client.predict(handle_file(path), api_name="/explain")
+
+
+def test_no_picture(client: Client) -> None:
+    with pytest.raises(AppError, match=r"^No picture was received; give one as an image file\.$"):
+        client.predict(None, api_name="/predict")
+
+
+def test_a_bare_path(client: Client) -> None:
+    with pytest.raises(AppError, match=r"Received a text in place of a picture; wrap the file's path in gradio_client\.handle_file"):
+        client.predict("examples/coat.jpg", api_name="/predict")
+
+
+def test_a_target_that_is_none_of_the_ten(client: Client) -> None:
+    with pytest.raises(AppError, match=r"^Unknown target 'Hat'; allowed are T-shirt/top, .*, Ankle boot\.$"):
+        client.predict(handle_file("examples/coat.jpg"), target="Hat", api_name="/explain")
+
+
+def test_files_of_the_server_stay_private(url: str, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.png"
+    Image.new("L", (28, 28)).save(secret)
+    stream = call(url, "predict", [{"path": str(secret), "meta": {"_type": "gradio.FileData"}}])
+    assert "event: error" in stream
+    assert not any(label in stream for label in LABELS)
+
+
+def test_a_data_url(url: str) -> None:
+    buffer = io.BytesIO()
+    Image.open("examples/fashion-mnist-bag.png").save(buffer, "png")
+    data = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    stream = call(url, "predict", [{"path": None, "url": data, "meta": {"_type": "gradio.FileData"}}])
+    assert "event: complete" in stream
+    (answer,) = json.loads(stream.partition("data: ")[2])
+    assert answer["label"] == predict("examples/fashion-mnist-bag.png").label

@@ -1,0 +1,81 @@
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fashion_classifier import Bundle, InvalidBundleError
+from fashion_classifier.bundle import DEFAULT_MODEL, KERAS_MODEL, MANIFEST, SERVING_MODEL
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the embedded bundle."""
+    return Path(shutil.copytree(DEFAULT_MODEL, tmp_path / "bundle"))
+
+
+def change(folder: Path, **values: Any) -> None:
+    path = folder / MANIFEST
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_the_embedded_bundle_is_whole() -> None:
+    bundle = Bundle(DEFAULT_MODEL)
+    assert bundle.file(KERAS_MODEL).stat().st_size < 10_000_000
+    assert bundle.file(SERVING_MODEL).stat().st_size < 10_000_000
+    assert bundle.manifest.to_json() == (DEFAULT_MODEL / MANIFEST).read_text()
+
+
+@pytest.mark.parametrize("name", [KERAS_MODEL, SERVING_MODEL])
+def test_a_changed_byte_is_found(folder: Path, name: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(InvalidBundleError, match=rf"{name} has SHA-256 [0-9a-f]{{64}}, its manifest says [0-9a-f]{{64}}: it was"):
+        Bundle(folder).file(name)
+
+
+def test_a_missing_file_is_named(folder: Path) -> None:
+    (folder / SERVING_MODEL).unlink()
+    with pytest.raises(InvalidBundleError, match=r"cannot read model\.tflite: No such file"):
+        Bundle(folder).file(SERVING_MODEL)
+
+
+def test_a_file_outside_the_manifest_is_refused(folder: Path) -> None:
+    (folder / "extra.keras").write_bytes(b"")
+    with pytest.raises(InvalidBundleError, match=r"its manifest lists no extra\.keras, only \['model\.keras', 'model\.tflite'\]"):
+        Bundle(folder).file("extra.keras")
+
+
+def test_no_manifest(tmp_path: Path) -> None:
+    with pytest.raises(InvalidBundleError, match=r"cannot read manifest\.json: No such file"):
+        _ = Bundle(tmp_path).manifest
+
+
+def test_manifest_is_not_json(folder: Path) -> None:
+    (folder / MANIFEST).write_text("version: 1")
+    with pytest.raises(InvalidBundleError, match=r"manifest\.json is not JSON: Expecting value"):
+        _ = Bundle(folder).manifest
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"format": 2}, r"manifest\.json has format 2, this package reads 1\."),
+        ({"surprise": 1}, r"lacks \[\] and has unknown \['surprise'\]\."),
+        ({"labels": ["Hat"]}, r"its labels are \('Hat',\), this package knows \('T-shirt/top',"),
+        ({"preprocessing": "0"}, r"it was trained on preprocessing version '0', this package has"),
+    ],
+)
+def test_a_manifest_for_something_else(folder: Path, values: dict[str, Any], message: str) -> None:
+    change(folder, **values)
+    with pytest.raises(InvalidBundleError, match=message) as caught:
+        _ = Bundle(folder).manifest
+    assert caught.value.path == folder
+
+
+def test_a_manifest_that_is_a_list(folder: Path) -> None:
+    (folder / MANIFEST).write_text("[]")
+    with pytest.raises(InvalidBundleError, match="has format 'list'"):
+        _ = Bundle(folder).manifest

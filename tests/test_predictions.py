@@ -1,0 +1,53 @@
+import dataclasses
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+from fashion_classifier import LABELS, Prediction, canonicalize
+from fashion_classifier.bundle import DEFAULT_MODEL, Bundle
+
+VALUES = (0.05, 0.1, 0.0, 0.02, 0.3, 0.0, 0.5, 0.01, 0.01, 0.01)
+
+
+@pytest.fixture
+def prediction() -> Prediction:
+    image = canonicalize(np.zeros((28, 28), np.uint8))
+    return Prediction(dict(zip(LABELS, VALUES, strict=True)), image, Bundle(DEFAULT_MODEL))
+
+
+def test_label_and_confidence(prediction: Prediction) -> None:
+    assert (prediction.label, prediction.confidence) == ("Shirt", 0.5)
+
+
+def test_top(prediction: Prediction) -> None:
+    assert prediction.top(3) == [("Shirt", 0.5), ("Coat", 0.3), ("Trouser", 0.1)]
+    assert [label for label, _ in prediction.top(10)][-2:] == ["Pullover", "Sandal"]
+
+
+@pytest.mark.parametrize("k", [0, -1, 11])
+def test_top_of_too_few_or_too_many(prediction: Prediction, k: int) -> None:
+    with pytest.raises(ValueError, match=rf"top takes k from 1 to 10, received {k}\."):
+        prediction.top(k)
+
+
+def test_uncertain_compares_with_the_manifest(prediction: Prediction) -> None:
+    threshold = prediction.bundle.manifest.uncertain_below
+    assert 0.1 < threshold < 1
+    sure = dataclasses.replace(prediction, probabilities=prediction.probabilities | {"Shirt": threshold})
+    unsure = dataclasses.replace(prediction, probabilities=prediction.probabilities | {"Shirt": threshold - 1e-9, "Coat": 0.0})
+    assert not sure.uncertain
+    assert unsure.uncertain
+
+
+def test_frozen(prediction: Prediction) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        prediction.probabilities = {}  # type: ignore[misc]
+
+
+def test_as_json_and_as_pickle(prediction: Prediction) -> None:
+    assert json.loads(json.dumps(prediction.to_dict()))["probabilities"] == prediction.probabilities
+    copy = pickle.loads(pickle.dumps(prediction))
+    assert copy.to_dict() == prediction.to_dict()
+    np.testing.assert_array_equal(copy.image.pixels, prediction.image.pixels)
