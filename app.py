@@ -187,6 +187,7 @@ def _warm_up() -> None:
 
 def build() -> gr.Blocks:
     """The page with its endpoints."""
+    page: gr.Blocks
     with gr.Blocks(title="Fashion classifier", analytics_enabled=False, delete_cache=(3600, 86400)) as page:
         gr.Markdown(
             "# Fashion classifier\nDrop in a picture of one garment: a phone photo, a shop picture or a Fashion-MNIST "

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import overload
+from typing import TypeGuard, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,6 @@ from fashion_classifier.preprocessing import CanonicalImage, canonicalize
 Float32Array = npt.NDArray[np.float32]
 
 BATCH = 32  # pictures to a run of the network; more is no faster
-SINGLE = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray, CanonicalImage)
 
 
 class FashionClassifier:
@@ -55,7 +54,7 @@ class FashionClassifier:
         return self.bundle.manifest.version
 
     @overload
-    def predict(self, pictures: Picture | CanonicalImage) -> Prediction: ...
+    def predict(self, pictures: Picture | CanonicalImage) -> Prediction: ...  # type: ignore[overload-overlap]  # str is iterable
     @overload
     def predict(self, pictures: Iterable[Picture | CanonicalImage]) -> list[Prediction]: ...
     def predict(self, pictures: Picture | CanonicalImage | Iterable[Picture | CanonicalImage]) -> Prediction | list[Prediction]:
@@ -67,13 +66,14 @@ class FashionClassifier:
         Raises:
             InvalidImageError: A picture cannot be read; `index` says which one of an iterable.
         """
-        if isinstance(pictures, SINGLE) or hasattr(pictures, "read"):
+        if _is_single(pictures):
             return self._answer([canonicalize(pictures)])[0]
         if not isinstance(pictures, Iterable):
             raise InvalidImageError(
                 f"Received an object of type {type(pictures).__name__}.", f"{ACCEPTED[:-1]}, or an iterable of these."
             )
-        return self._answer([_canonicalize_at(index, picture) for index, picture in enumerate(pictures)])
+        many = cast(Iterable[Picture | CanonicalImage], pictures)
+        return self._answer([_canonicalize_at(index, picture) for index, picture in enumerate(many)])
 
     def _answer(self, images: list[CanonicalImage]) -> list[Prediction]:
         labels = self.bundle.manifest.labels
@@ -88,10 +88,12 @@ class FashionClassifier:
         """The calibrated answer to canonical images: (n, 28, 28) uint8 -> (n, 10) float64, rows sum to 1."""
         manifest = self.bundle.manifest
         views = np.concatenate([pixels, pixels[:, :, ::-1]]) if manifest.flip else pixels
-        logits = self._run(views[..., np.newaxis].astype(np.float32) / 255).astype(np.float64) / manifest.temperature
+        inputs: Float32Array = views[..., np.newaxis].astype(np.float32) / np.float32(255)
+        logits = self._run(inputs).astype(np.float64) / manifest.temperature
         exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
         softmax = exponentials / exponentials.sum(axis=1, keepdims=True)
-        return softmax.reshape(-1, len(pixels), softmax.shape[1]).mean(axis=0)
+        answer: npt.NDArray[np.float64] = softmax.reshape(-1, len(pixels), softmax.shape[1]).mean(axis=0)
+        return answer
 
     def _run(self, inputs: Float32Array) -> Float32Array:
         with self._interpreter() as interpreter:
@@ -118,6 +120,12 @@ class FashionClassifier:
             self._idle.append(interpreter)
 
 
+def _is_single(pictures: object) -> TypeGuard[Picture | CanonicalImage]:
+    """Whether this is one picture; some of the kinds of pictures are iterable themselves."""
+    kinds = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray, CanonicalImage)
+    return isinstance(pictures, kinds) or hasattr(pictures, "read")
+
+
 def _canonicalize_at(index: int, picture: Picture | CanonicalImage) -> CanonicalImage:
     try:
         return canonicalize(picture)
@@ -132,7 +140,7 @@ def default_classifier() -> FashionClassifier:
 
 
 @overload
-def predict(pictures: Picture | CanonicalImage) -> Prediction: ...
+def predict(pictures: Picture | CanonicalImage) -> Prediction: ...  # type: ignore[overload-overlap]  # as above
 @overload
 def predict(pictures: Iterable[Picture | CanonicalImage]) -> list[Prediction]: ...
 def predict(

@@ -106,7 +106,8 @@ def _activation_map(bundle: Bundle, layer: str, method: Method, index: int, pixe
     inputs = pixels[np.newaxis, ..., np.newaxis].astype(np.float32) / 255
     raw = visualization(CategoricalScore([index]), inputs, penultimate_layer=layer, normalize_cam=False)
     heatmap = np.clip(np.nan_to_num(np.asarray(raw, np.float32)[0], nan=0, posinf=0, neginf=0), 0, None)
-    return heatmap / heatmap.max() if heatmap.max() > 0 else heatmap
+    scaled: Float32Array = heatmap / heatmap.max() if heatmap.max() > 0 else heatmap
+    return scaled
 
 
 @cache

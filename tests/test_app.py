@@ -103,7 +103,9 @@ def test_no_picture(client: Client) -> None:
 
 
 def test_a_bare_path(client: Client) -> None:
-    with pytest.raises(AppError, match=r"Received a text in place of a picture; wrap the file's path in gradio_client\.handle_file"):
+    with pytest.raises(
+        AppError, match=r"Received a text in place of a picture; wrap the file's path in gradio_client\.handle_file"
+    ):
         client.predict("examples/coat.jpg", api_name="/predict")
 
 

@@ -32,7 +32,9 @@ def test_a_changed_byte_is_found(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)
-    with pytest.raises(InvalidBundleError, match=rf"{name} has SHA-256 [0-9a-f]{{64}}, its manifest says [0-9a-f]{{64}}: it was"):
+    with pytest.raises(
+        InvalidBundleError, match=rf"{name} has SHA-256 [0-9a-f]{{64}}, its manifest says [0-9a-f]{{64}}: it was"
+    ):
         Bundle(folder).file(name)
 
 
@@ -44,7 +46,9 @@ def test_a_missing_file_is_named(folder: Path) -> None:
 
 def test_a_file_outside_the_manifest_is_refused(folder: Path) -> None:
     (folder / "extra.keras").write_bytes(b"")
-    with pytest.raises(InvalidBundleError, match=r"its manifest lists no extra\.keras, only \['model\.keras', 'model\.tflite'\]"):
+    with pytest.raises(
+        InvalidBundleError, match=r"its manifest lists no extra\.keras, only \['model\.keras', 'model\.tflite'\]"
+    ):
         Bundle(folder).file("extra.keras")
 
 

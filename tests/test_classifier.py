@@ -3,6 +3,7 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,9 @@ def test_thumbnails_as_pil_images(thumbnails: Pictures) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not os.environ.get(ENVIRONMENT_VARIABLE), reason="set FASHION_MNIST_DIR to the folder of the four IDX files")
+@pytest.mark.skipif(
+    not os.environ.get(ENVIRONMENT_VARIABLE), reason="set FASHION_MNIST_DIR to the folder of the four IDX files"
+)
 def test_the_manifest_tells_the_truth_of_the_whole_test_set() -> None:
     classifier = FashionClassifier.from_pretrained()
     test = load_fashion_mnist().test
@@ -75,7 +78,17 @@ def test_every_kind_of_picture_gives_the_same_answer(example_labels: dict[Path, 
     path = next(iter(example_labels))
     data = path.read_bytes()
     with path.open("rb") as file, Image.open(path) as image:
-        kinds = [path, str(path), data, bytearray(data), memoryview(data), io.BytesIO(data), file, image, canonicalize(path)]
+        kinds: list[Any] = [
+            path,
+            str(path),
+            data,
+            bytearray(data),
+            memoryview(data),
+            io.BytesIO(data),
+            file,
+            image,
+            canonicalize(path),
+        ]
         answers = [predict(kind).probabilities for kind in kinds]
     assert all(answer == answers[0] for answer in answers)
 
@@ -96,7 +109,9 @@ def test_a_bad_picture_in_a_list_is_located() -> None:
 
 
 def test_neither_a_picture_nor_pictures() -> None:
-    with pytest.raises(InvalidImageError, match=r"Received an object of type int\. Accepted: a path.*or an iterable of these\.$"):
+    with pytest.raises(
+        InvalidImageError, match=r"Received an object of type int\. Accepted: a path.*or an iterable of these\.$"
+    ):
         predict(7)  # type: ignore[call-overload]
 
 
@@ -110,7 +125,9 @@ def test_a_bundle_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_no_such_bundle(tmp_path: Path) -> None:
-    with pytest.raises(InvalidBundleError, match=r"nowhere is not a usable model bundle: cannot read manifest\.json: No such file"):
+    with pytest.raises(
+        InvalidBundleError, match=r"nowhere is not a usable model bundle: cannot read manifest\.json: No such file"
+    ):
         FashionClassifier.from_pretrained(tmp_path / "nowhere")
 
 

@@ -14,7 +14,8 @@ COAT, BAG = "examples/coat.jpg", "examples/fashion-mnist-bag.png"
 def test_one_line_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([COAT, BAG, "--top", "2"]) == 0
     expected = [
-        f"{path}: " + ", ".join(f"{label} {probability:.1%}" for label, probability in predict(path).top(2)) for path in (COAT, BAG)
+        f"{path}: " + ", ".join(f"{label} {probability:.1%}" for label, probability in predict(path).top(2))
+        for path in (COAT, BAG)
     ]
     assert capsys.readouterr().out.splitlines() == expected
 

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from scipy.ndimage import zoom
 
-from fashion_classifier import LABELS, ExplanationError, FashionClassifier, InvalidBundleError, Prediction, canonicalize, explain
+from fashion_classifier import (
+    LABELS,
+    ExplanationError,
+    FashionClassifier,
+    InvalidBundleError,
+    Prediction,
+    canonicalize,
+    explain,
+)
 from fashion_classifier.bundle import DEFAULT_MODEL, FORMAT, KERAS_MODEL, MANIFEST, Bundle, Manifest, sha256
 from fashion_classifier.preprocessing import PREPROCESSING_VERSION
 
@@ -27,9 +35,7 @@ def linear_prediction(tmp_path: Path) -> Callable[..., Prediction]:
         network.set_weights([np.array([1.0, -1.0], np.float32).reshape(1, 1, 1, 2), weights])
         network.save(tmp_path / KERAS_MODEL)
         files = {KERAS_MODEL: sha256(tmp_path / KERAS_MODEL)}
-        manifest = Manifest(
-            FORMAT, "0", "custom", LABELS, PREPROCESSING_VERSION, 1.0, False, 0.5, "features", {}, {}, files
-        )
+        manifest = Manifest(FORMAT, "0", "custom", LABELS, PREPROCESSING_VERSION, 1.0, False, 0.5, "features", {}, {}, files)
         (tmp_path / MANIFEST).write_text(manifest.to_json())
         return Prediction(dict.fromkeys(LABELS, 0.1), canonicalize(image), Bundle(tmp_path))
 

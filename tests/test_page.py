@@ -10,14 +10,15 @@ from PIL import Image
 import app
 from fashion_classifier import predict
 
-playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install -e '.[dev]'")
+pytest.importorskip("playwright", reason="no Playwright: pip install -e '.[dev]'")
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 HOW_TO_GET_ONE = "no browser: apt-get install chromium, or python -m playwright install chromium"
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    with playwright.sync_playwright() as driver:
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as driver:
         executable = shutil.which("chromium") or shutil.which("chromium-browser") or driver.chromium.executable_path
         if not Path(executable).is_file():
             pytest.skip(HOW_TO_GET_ONE)
@@ -35,7 +36,7 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture(params=[(1280, 900, "light"), (390, 844, "dark")], ids=["wide-light", "phone-dark"])
-def page(browser: "playwright.Browser", url: str, request: pytest.FixtureRequest) -> Iterator["playwright.Page"]:
+def page(browser: Browser, url: str, request: pytest.FixtureRequest) -> Iterator[Page]:
     width, height, scheme = request.param
     opened = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
     opened.set_default_timeout(60_000)
@@ -44,40 +45,40 @@ def page(browser: "playwright.Browser", url: str, request: pytest.FixtureRequest
     opened.close()
 
 
-def verdict(page: "playwright.Page") -> "playwright.Locator":
+def verdict(page: Page) -> Locator:
     return page.locator("#verdict h2")
 
 
-def test_upload_read_and_explain(page: "playwright.Page") -> None:
+def test_upload_read_and_explain(page: Page) -> None:
     expected = predict("examples/coat.jpg")
     page.locator("#picture input[type=file]").set_input_files("examples/coat.jpg")
-    playwright.expect(verdict(page)).to_have_text(f"{expected.label}, {expected.confidence:.0%}")
+    expect(verdict(page)).to_have_text(f"{expected.label}, {expected.confidence:.0%}")
     for label, probability in expected.top(3):
-        playwright.expect(page.locator("#bars")).to_contain_text(label)
-        playwright.expect(page.locator("#bars")).to_contain_text(f"{probability * 100:.0f}%")
+        expect(page.locator("#bars")).to_contain_text(label)
+        expect(page.locator("#bars")).to_contain_text(f"{probability * 100:.0f}%")
     for element in ("#isolated img", "#thumbnail img", "#overlay img"):
-        playwright.expect(page.locator(element)).to_be_visible()
-    playwright.expect(page.locator("#comment")).to_have_text(f"Red speaks most for {expected.label}.")
-    playwright.expect(page.locator("#version")).to_contain_text(f"Model {expected.model_version}")
+        expect(page.locator(element)).to_be_visible()
+    expect(page.locator("#comment")).to_have_text(f"Red speaks most for {expected.label}.")
+    expect(page.locator("#version")).to_contain_text(f"Model {expected.model_version}")
     # nothing sticks out sideways
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_an_example_another_target_and_a_bad_file(page: "playwright.Page", tmp_path: Path) -> None:
+def test_an_example_another_target_and_a_bad_file(page: Page, tmp_path: Path) -> None:
     page.locator("button.gallery-item, .gallery-item").nth(1).click()
     expected = predict("examples/trouser.jpg")
-    playwright.expect(verdict(page)).to_have_text(f"{expected.label}, {expected.confidence:.0%}")
-    playwright.expect(page.locator("#comment")).to_have_text(f"Red speaks most for {expected.label}.")
+    expect(verdict(page)).to_have_text(f"{expected.label}, {expected.confidence:.0%}")
+    expect(page.locator("#comment")).to_have_text(f"Red speaks most for {expected.label}.")
 
     page.locator("#target input").click()
     page.get_by_role("option", name="Dress").click()
-    playwright.expect(page.locator("#comment")).to_contain_text("Dress")
+    expect(page.locator("#comment")).to_contain_text("Dress")
 
     page.get_by_label("Clear").or_(page.get_by_label("Remove Image")).first.click()
-    playwright.expect(verdict(page)).to_have_count(0)
+    expect(verdict(page)).to_have_count(0)
 
     bad = tmp_path / "bad.png"
     Image.new("RGB", (1, 300)).save(bad)
     page.locator("#picture input[type=file]").set_input_files(bad)
-    playwright.expect(page.get_by_text("has 1x300 pixels, too few to show a garment.").first).to_be_visible()
-    playwright.expect(verdict(page)).to_have_count(0)
+    expect(page.get_by_text("has 1x300 pixels, too few to show a garment.").first).to_be_visible()
+    expect(verdict(page)).to_have_count(0)

@@ -41,9 +41,9 @@ def _augment_one(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
 
 def _affine(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
     centre = (SIZE - 1) / 2
-    matrix = cv2.getRotationMatrix2D((centre, centre), rng.uniform(-ROTATION, ROTATION), rng.uniform(*SCALE))
+    matrix = cv2.getRotationMatrix2D((centre, centre), rng.uniform(-ROTATION, ROTATION), rng.uniform(*SCALE)).astype(np.float64)
     matrix[:, 2] += rng.uniform(-SHIFT, SHIFT, 2) * SIZE
-    return cv2.warpAffine(np.ascontiguousarray(image), matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR)
+    return cv2.warpAffine(np.ascontiguousarray(image), matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR).astype(np.uint8)
 
 
 def _on_background(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:

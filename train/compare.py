@@ -86,7 +86,7 @@ def to_markdown(entries: list[Entry]) -> str:
         "",
         "One training run each; the 95 % interval is the test set's sampling error (Wilson), not the spread over seeds.",
         "",
-        "| network | accuracy | 95 % interval | macro precision | macro recall | macro F1 | parameters | served file | one image |",
+        "| network | accuracy | 95 % interval | precision | recall | F1 (macro) | parameters | served file | one image |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for entry in entries:

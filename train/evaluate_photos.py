@@ -24,8 +24,14 @@ def group_of(label: str) -> str:
 
 
 def measure(classifier: FashionClassifier, folder: Path, split: Split) -> dict[str, Any]:
-    """Shares of right answers over all, by group and by sender, and how often the classifier was not sure."""
+    """Shares of right answers over all, by group and by sender, and how often the classifier was not sure.
+
+    Raises:
+        ValueError: The split holds no photo of one of the ten.
+    """
     rows = photo_rows(folder, split)
+    if not any(PHOTO_LABELS[row["label"]] for row in rows):
+        raise ValueError(f"{folder} holds no labelled photo of one of the ten in the {split} split.")
     predictions = classifier.predict(folder / "images" / f"{row['image']}.jpg" for row in rows)
     by_group: dict[str, list[bool]] = defaultdict(list)
     by_sender: dict[str, list[bool]] = defaultdict(list)

@@ -23,7 +23,7 @@ from scipy.special import softmax
 from fashion_classifier import LABELS, Bundle, FashionClassifier, Manifest
 from fashion_classifier.bundle import FORMAT, HDF5_MODEL, KERAS_MODEL, MANIFEST, SERVING_MODEL, sha256
 from fashion_classifier.preprocessing import PREPROCESSING_VERSION, SIZE
-from train.architectures import FEATURES, LOGITS
+from train.architectures import FEATURES
 from train.data import FashionMNIST, Pictures, load_fashion_mnist, load_photos
 from train.evaluate import evaluate
 from train.fit import as_input, versions
@@ -125,7 +125,7 @@ def adopt(path: Path, validation: Pictures) -> keras.Model:
 
 
 def _rewired(stored: keras.Model, scale: float, *, flat: bool) -> keras.Model:
-    """The layers of a network on our inputs, its last activation linear."""
+    """The layers of a network on our inputs, without the softmax at its end."""
     inputs = keras.Input((SIZE, SIZE, 1))
     x = keras.layers.Rescaling(scale)(inputs) if scale != 1 else inputs
     x = keras.layers.Reshape((SIZE, SIZE))(x) if flat else x
@@ -134,11 +134,10 @@ def _rewired(stored: keras.Model, scale: float, *, flat: bool) -> keras.Model:
         config = layer.get_config()
         if layer is stored.layers[-1] and config.get("activation") == "softmax":
             config["activation"] = "linear"
-        if layer is stored.layers[-1] and isinstance(layer, keras.layers.Softmax):
-            return keras.layers.Identity(name=LOGITS)
         return layer.__class__.from_config(config)
 
-    functional = keras.Model(stored.inputs, stored.outputs)
+    last = stored.layers[-1]
+    functional = keras.Model(stored.inputs, last.input if isinstance(last, keras.layers.Softmax) else stored.outputs)
     copy = keras.models.clone_model(functional, clone_function=linear)
     copy.set_weights(stored.get_weights())
     for layer in copy.layers[1:] if _is_chain(copy) else [copy]:

@@ -120,14 +120,15 @@ class Batches(keras.utils.PyDataset):
 
 def as_input(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """(n, 28, 28) uint8 -> (n, 28, 28, 1) float32 in [0, 1], what every network takes."""
-    return images[..., np.newaxis].astype(np.float32) / 255
+    return images[..., np.newaxis].astype(np.float32) / np.float32(255)
 
 
 def _balanced(targets: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """For each target the probability to be drawn: its set of classes counts as the square root of its pictures."""
     _, kinds, counts = np.unique(targets, axis=0, return_inverse=True, return_counts=True)
     weights: npt.NDArray[np.float64] = 1 / np.sqrt(counts[kinds.reshape(-1)])
-    return weights / weights.sum()
+    shares: npt.NDArray[np.float64] = weights / weights.sum()
+    return shares
 
 
 def set_accuracy(y_true: Any, y_pred: Any) -> Any:

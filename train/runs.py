@@ -18,9 +18,9 @@ def load_config(run: Path) -> dict[str, Any]:
 
 
 def load_history(run: Path) -> list[dict[str, float]]:
-    """One entry an epoch, Keras's names."""
+    """One entry an epoch, Keras's names; `CSVLogger` writes NA where there was nothing to measure."""
     with (run / HISTORY).open(newline="") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        return [{name: float(value) for name, value in row.items() if value != "NA"} for row in csv.DictReader(file)]
 
 
 def load_network(run: Path) -> keras.Model:

@@ -1,0 +1,148 @@
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from fashion_classifier import LABELS, canonicalize
+from train.data import (
+    PHOTO_LABELS,
+    STREET_LABELS,
+    Pictures,
+    load_fashion_mnist,
+    load_photos,
+    load_street,
+    photo_rows,
+    render,
+    split_of,
+    target,
+)
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    header = struct.pack(">4B", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+    data = header + array.tobytes()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+
+
+@pytest.fixture
+def idx_folder(tmp_path: Path) -> Path:
+    """12,000 training and 20 test images, each filled with its own number."""
+    labels = (np.arange(12_000) % 10).astype(np.uint8)
+    write_idx(tmp_path / "train-images-idx3-ubyte.gz", np.repeat(np.arange(12_000), 784).astype(np.uint8).reshape(-1, 28, 28))
+    write_idx(tmp_path / "train-labels-idx1-ubyte", labels)
+    write_idx(tmp_path / "t10k-images-idx3-ubyte", np.zeros((20, 28, 28), np.uint8))
+    write_idx(tmp_path / "t10k-labels-idx1-ubyte.gz", labels[:20])
+    return tmp_path
+
+
+def test_fashion_mnist_plain_and_gzipped(idx_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = load_fashion_mnist(idx_folder)
+    assert (len(data.training), len(data.validation), len(data.test)) == (7_000, 5_000, 20)
+    np.testing.assert_array_equal(data.validation.targets.sum(axis=0), np.full(10, 500))
+    for pictures in (data.training, data.validation):
+        # image i is filled with i mod 256 and its label is i mod 10: all pictures that share both are one residue mod 1280
+        assert all(
+            LABELS.index(group) % 2 == image[0, 0] % 2 for image, group in zip(pictures.images, pictures.groups, strict=True)
+        )
+    monkeypatch.setenv("FASHION_MNIST_DIR", str(idx_folder))
+    np.testing.assert_array_equal(load_fashion_mnist().validation.images, data.validation.images)
+
+
+def test_a_folder_without_the_files(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"No train-images-idx3-ubyte or train-images-idx3-ubyte\.gz in"):
+        load_fashion_mnist(tmp_path)
+
+
+def test_a_file_that_is_not_idx(idx_folder: Path) -> None:
+    (idx_folder / "train-labels-idx1-ubyte").write_bytes(b"PNG.")
+    with pytest.raises(
+        ValueError, match=r"train-labels-idx1-ubyte is not an IDX file of unsigned bytes; it starts with b'PNG\.'"
+    ):
+        load_fashion_mnist(idx_folder)
+
+
+def test_target() -> None:
+    np.testing.assert_array_equal(target(["Sandal", "Sneaker", "Ankle boot"]), [0, 0, 0, 0, 0, 1, 0, 1, 0, 1])
+    np.testing.assert_array_equal(target([]), np.zeros(10))
+
+
+def test_every_label_maps_to_ours() -> None:
+    assert {name for names in (*PHOTO_LABELS.values(), *STREET_LABELS.values()) for name in names} <= set(LABELS)
+
+
+def test_splits_are_by_sender_and_stable() -> None:
+    assert [split_of(str(sender)) for sender in (181, 95, 344, 48)] == ["training", "validation", "validation", "training"]
+    counts = {split: sum(split_of(str(i)) == split for i in range(2_000)) for split in ("training", "validation", "test")}
+    assert counts["training"] == pytest.approx(1_200, abs=100)
+    assert counts["validation"] == pytest.approx(400, abs=70)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Senders 95 (validation) and 181 (training), four photos with labels of each kind."""
+    (tmp_path / "images").mkdir()
+    rows = [("a", "181", "Shirt"), ("b", "181", "Shoes"), ("c", "95", "T-Shirt"), ("d", "181", "Hat"), ("e", "181", "Not sure")]
+    (tmp_path / "photos.csv").write_text(
+        "image,sender_id,label,kids\n" + "".join(f"{i},{s},{lab},False\n" for i, s, lab in rows)
+    )
+    for name, *_ in rows:
+        image = Image.new("RGB", (60, 80), (180, 150, 120))
+        ImageDraw.Draw(image).rectangle((15, 20, 44, 69), (30, 40, 160))
+        image.save(tmp_path / "images" / f"{name}.jpg")
+    return tmp_path
+
+
+def test_photos(photos: Path, tmp_path: Path) -> None:
+    assert [row["image"] for row in photo_rows(photos, "training")] == ["a", "b", "d"]
+    training = load_photos(photos, "training", cache=tmp_path / "cache")
+    assert training.groups == ("Shirt", "Shoes", "Hat")
+    assert training.targets.sum(axis=1).tolist() == [1, 3, 0]
+    np.testing.assert_array_equal(training.images[0], canonicalize(photos / "images" / "a.jpg").pixels)
+    assert training.of_the_ten().groups == ("Shirt", "Shoes")
+    again = load_photos(photos, "training", cache=tmp_path / "cache")  # now from the cache
+    np.testing.assert_array_equal(again.images, training.images)
+    assert again.groups == training.groups
+
+
+def test_renderings(photos: Path) -> None:
+    all_of_them = load_photos(photos, "validation", renderings=True)
+    assert all_of_them.groups == ("T-Shirt",) * 5
+    canonical, squashed, positive, stretched, inverted = all_of_them.images
+    np.testing.assert_array_equal(squashed, ~positive)
+    garment = canonical > 0
+    np.testing.assert_array_equal(inverted[garment], ~stretched[garment])
+    assert stretched[~garment].max() == inverted[~garment].max() == 0
+    np.testing.assert_array_equal(np.stack(render(photos / "images" / "c.jpg")), all_of_them.images)
+
+
+def test_street(tmp_path: Path) -> None:
+    for folder in ("photos", "masks"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "labels.json").write_text('["null", "bag", "skin", "shoes"]')
+    mask = np.zeros((100, 100), np.uint8)
+    mask[10:50, 20:40] = 1  # a bag: 40 rows, 20 columns
+    mask[60:90, 60:90] = 2  # skin: nobody's class
+    mask[95:97, 0:3] = 3  # a shoe of 6 pixels: too small
+    photo = np.full((100, 100, 3), 200, np.uint8)
+    photo[mask == 1] = 55
+    split = split_of("street 000")
+    Image.fromarray(photo).save(tmp_path / "photos" / "0001.jpg", quality=100)
+    Image.fromarray(mask).save(tmp_path / "masks" / "0001.png")
+    found = load_street(tmp_path, split)
+    assert found.groups == ("bag",)
+    np.testing.assert_array_equal(found.targets, [target(["Bag"])])
+    expected = np.zeros((28, 28))
+    expected[:, 7:21] = 200  # 40 x 20 shrunk to 28 x 14, centred, 255 - 55
+    np.testing.assert_allclose(found.images[0], expected, atol=3)
+
+
+def test_joined() -> None:
+    one = Pictures(np.zeros((1, 28, 28), np.uint8), np.eye(10, dtype=np.float32)[:1], ("a",))
+    two = Pictures(np.ones((2, 28, 28), np.uint8), np.eye(10, dtype=np.float32)[1:3], ("b", "c"))
+    joined = Pictures.joined([one, two])
+    assert joined.images[:, 0, 0].tolist() == [0, 1, 1]
+    assert joined.targets.argmax(axis=1).tolist() == [0, 1, 2]
+    assert joined.groups == ("a", "b", "c")

@@ -1,0 +1,128 @@
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from fashion_classifier import ExplanationError, FashionClassifier, explain
+from train.compare import confused_pairs, main
+from train.compare import load as load_entry
+from train.compare import to_markdown as compare_markdown
+from train.data import FashionMNIST, Pictures
+from train.evaluate import evaluate, score
+from train.export import export, fit_temperature
+from train.fit import RECIPES, as_input, fit
+
+
+@pytest.fixture(scope="module")
+def data(thumbnails: Pictures) -> FashionMNIST:
+    order = np.random.default_rng(0).permutation(200)
+    return FashionMNIST(thumbnails.take(order), thumbnails.take(order[:100]), thumbnails.take(order[100:]))
+
+
+@pytest.fixture(scope="module")
+def runs(data: FashionMNIST, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Short runs of the dense and the convolutional network, with their bundles."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name in ("ann", "cnn"):
+        recipe = replace(RECIPES[name], epochs=8, batch_size=20)
+        fit(recipe, data, None, {"fashion_mnist": data.validation}, folder / name)
+        export(folder / name, folder / name / "bundle", version="0.1.0", data=data, hdf5=True)
+    return [folder / "ann", folder / "cnn"]
+
+
+def test_bundle_of_a_run(runs: list[Path], data: FashionMNIST) -> None:
+    classifier = FashionClassifier.from_pretrained(runs[1] / "bundle")
+    manifest = classifier.bundle.manifest
+    assert (manifest.version, manifest.architecture, manifest.explanation_layer) == ("0.1.0", "cnn", "features")
+    assert sorted(manifest.files) == ["fashion_model.h5", "model.keras", "model.tflite"]
+    assert manifest.metrics["serving"]["float32"]["test images named differently"] == 0
+    assert manifest.metrics["serving"]["float32"]["largest difference of a probability"] < 1e-4
+    measured = evaluate(classifier, data.test.images, data.test.groups)
+    assert manifest.metrics["fashion-mnist test"]["accuracy"] == measured.accuracy > 0.5
+    network = keras.models.load_model(classifier.bundle.file("model.keras"), compile=False)
+    served = classifier.probabilities(data.test.images).argmax(axis=1)
+    assert np.mean(served == network.predict(as_input(data.test.images), verbose=0).argmax(axis=1)) > 0.97
+    confidence = classifier.probabilities(data.validation.images).max(axis=1)
+    assert np.mean(confidence < manifest.uncertain_below) == pytest.approx(0.05, abs=0.02)
+    assert not explain(classifier.predict(data.test.images[0])).empty
+
+
+def test_a_dense_network_has_no_maps(runs: list[Path], data: FashionMNIST) -> None:
+    prediction = FashionClassifier.from_pretrained(runs[0] / "bundle").predict(data.test.images[0])
+    with pytest.raises(ExplanationError, match="has no convolutional layer"):
+        explain(prediction)
+
+
+def layered(*, flat: bool, scale: bool, softmax_layer: bool) -> keras.Model:
+    """A network as people have them: with or without channel axis, pixels to 255, softmax as activation or layer."""
+    model = keras.Sequential([keras.Input((28, 28) if flat else (28, 28, 1))])
+    if scale:
+        model.add(keras.layers.Rescaling(1 / 255))
+    if not flat:
+        model.add(keras.layers.Conv2D(4, 3, strides=2, activation="relu"))
+    model.add(keras.layers.Flatten())
+    model.add(keras.layers.Dense(10, activation=None if softmax_layer else "softmax"))
+    if softmax_layer:
+        model.add(keras.layers.Softmax())
+    return model
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize(
+    ("flat", "scale", "softmax_layer"), [(True, True, False), (False, False, True), (False, True, False), (True, False, True)]
+)
+def test_a_file_that_someone_already_has(
+    data: FashionMNIST, tmp_path: Path, flat: bool, scale: bool, softmax_layer: bool, suffix: str
+) -> None:
+    model = layered(flat=flat, scale=scale, softmax_layer=softmax_layer)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    inputs = data.training.images.reshape(-1, *model.input_shape[1:]) / np.float32(1 if scale else 255)
+    model.fit(inputs, data.training.targets.argmax(axis=1), epochs=10, batch_size=20, verbose=0)
+    model.save(tmp_path / f"old{suffix}")
+
+    bundle = export(tmp_path / f"old{suffix}", tmp_path / "bundle", version="0.0.1", data=data)
+    classifier = FashionClassifier(bundle)
+    expected = model.predict(inputs[:100], verbose=0)
+    found = classifier.probabilities(data.training.images[:100])
+    assert np.mean(found.argmax(axis=1) == expected.argmax(axis=1)) > 0.97
+    tempered = expected ** (1 / bundle.manifest.temperature)
+    np.testing.assert_allclose(found, tempered / tempered.sum(axis=1, keepdims=True), atol=0.03)
+    assert (bundle.manifest.explanation_layer is None) == flat
+
+
+def test_a_file_of_another_shape(data: FashionMNIST, tmp_path: Path) -> None:
+    keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(10)]).save(tmp_path / "big.keras")
+    with pytest.raises(
+        ValueError, match=r"takes \(None, 32, 32, 3\) and gives \(None, 10\); needed are \(None, 28, 28\[, 1\]\)"
+    ):
+        export(tmp_path / "big.keras", tmp_path / "bundle", version="0", data=data)
+
+
+def test_temperature_of_known_overconfidence() -> None:
+    # labels drawn from softmax(z); the logits handed in are 3 z, so the temperature is 3
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(20_000, 10)) * 2
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    labels = (p.cumsum(axis=1) > rng.random((20_000, 1))).argmax(axis=1)
+    assert fit_temperature(3 * z[np.newaxis], np.eye(10, dtype=np.float32)[labels]) == pytest.approx(3, rel=0.03)
+
+
+def test_confused_pairs_count_both_ways() -> None:
+    truth = ["Shirt", "Shirt", "Coat", "Bag"]
+    pairs = confused_pairs(score(truth, ["Coat", "Shirt", "Shirt", "Coat"]))
+    assert list(pairs.items())[:2] == [(("Coat", "Shirt"), 2), (("Coat", "Bag"), 1)]
+
+
+def test_comparison(runs: list[Path], data: FashionMNIST, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [load_entry(run, data.test) for run in runs]
+    assert [entry.parameters for entry in entries] == [101_770, 225_034]
+    text = compare_markdown(entries)
+    for entry in entries:
+        assert f"| {entry.name} | {entry.evaluation.accuracy:.2%} |" in text
+    monkeypatch.setattr("train.compare.load_fashion_mnist", lambda folder: data)
+    monkeypatch.setattr("sys.argv", ["compare", *map(str, runs), "--out", str(tmp_path)])
+    main()
+    names = ["comparison.json", "comparison.md", "confusion-ann.png", "confusion-cnn.png", "curves.png", "rescued.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
