@@ -18,6 +18,7 @@ from fashion_classifier.segmentation import PLAIN_DISTANCE, BoolArray, border_va
 PREPROCESSING_VERSION = "1"  # changes whenever the same picture may give other pixels
 SIZE = 28  # px, side of the canonical image
 DARK, BRIGHT = 32, 223  # gray levels that count as background of a negative and of a positive
+FILLED = 0.9  # share of the frame that the garment of a canonical image spans, 26 of 28 pixels or more
 GRAY_TOLERANCE = 8  # largest difference of two channels in a picture without colour, JPEG noise allowed
 
 Isolation = Literal["thumbnail", "dark background", "white background", "grabcut"]
@@ -70,8 +71,9 @@ def canonicalize(picture: "Picture | CanonicalImage") -> CanonicalImage:
     """Bring any picture of a garment into canonical form.
 
     A 28x28 gray picture is taken as canonical: it passes through bit for bit, or exactly negated if its border is
-    bright. Larger gray pictures on black are taken as enlarged negatives. On plain white the picture is trimmed as
-    Zalando did; on anything else the garment is cut out with GrabCut.
+    bright. So is a canonical picture that was enlarged, after shrinking it back. Other gray pictures on black are taken
+    as negatives and trimmed. On plain white the picture is trimmed as Zalando did; on anything else the garment is cut
+    out with GrabCut.
 
     Raises:
         InvalidImageError: As `fashion_classifier.images.load_image`.
@@ -79,19 +81,19 @@ def canonicalize(picture: "Picture | CanonicalImage") -> CanonicalImage:
     if isinstance(picture, CanonicalImage):
         return picture
     photo = load_image(picture)
-    gray = photo if photo.ndim == 2 else cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
+    gray = photo if photo.ndim == 2 else np.asarray(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), np.uint8)
     colourless = photo.ndim == 2 or int(np.ptp(photo, axis=2).max()) <= GRAY_TOLERANCE
-    if colourless and gray.shape == (SIZE, SIZE):
-        pixels = ~gray if _bright_border(gray) else gray.copy()
-        geometry = Geometry((SIZE, SIZE), (0, 0, SIZE, SIZE), (0, 0, SIZE, SIZE))
-        return CanonicalImage(pixels, photo, np.ones((SIZE, SIZE), bool), geometry, "thumbnail")
+    if colourless and gray.shape[0] == gray.shape[1] >= SIZE:
+        light = ~gray if _bright_border(gray) else gray
+        if len(gray) == SIZE or _fills_frame(light):
+            return cut_out(photo, light, np.ones_like(light, bool), "thumbnail")
     if colourless and np.mean(border_values(gray) < DARK) > 0.5:
         return cut_out(photo, gray, gray > PLAIN_DISTANCE, "dark background")
     level = white_background(gray)
     if level is not None:
         light = np.clip((level - gray.astype(np.int16)) * (255 / level), 0, 255).astype(np.uint8)
         return cut_out(photo, light, light > PLAIN_DISTANCE, "white background")
-    mask = grabcut_mask(photo if photo.ndim == 3 else cv2.cvtColor(photo, cv2.COLOR_GRAY2RGB))
+    mask = grabcut_mask(photo if photo.ndim == 3 else np.stack([photo] * 3, axis=2))
     return cut_out(photo, np.where(mask, ~gray, 0), mask, "grabcut")
 
 
@@ -99,6 +101,16 @@ def _bright_border(gray: UInt8Array) -> bool:
     """Whether a thumbnail is dark on white. Right for all 70,000 Fashion-MNIST images and all their negatives."""
     border = border_values(gray)
     return int(np.count_nonzero(border > BRIGHT)) > int(np.count_nonzero(border < DARK))
+
+
+def _fills_frame(light: UInt8Array) -> bool:
+    """Whether an enlarged picture is framed as Zalando framed: pure black around a garment that spans the longest side.
+
+    Trimming such a picture again would move it, by a pixel where one of its edges is faint.
+    """
+    *_, width, height = cv2.boundingRect((light > PLAIN_DISTANCE).astype(np.uint8))
+    plain = np.mean(border_values(light) <= GRAY_TOLERANCE) > 0.5
+    return bool(plain and max(width, height) >= FILLED * len(light))
 
 
 def cut_out(photo: UInt8Array, light: UInt8Array, mask: BoolArray, isolation: Isolation) -> CanonicalImage:

@@ -17,9 +17,9 @@ WHITE = 200  # gray level from which a plain background counts as white
 SMALLEST, LARGEST = 0.02, 0.98  # share of the picture that a believable garment covers
 
 
-def border_values(image: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """The outermost pixels of an (H, W[, C]) array: (2 (H + W) - 4[, C]), of the same dtype."""
-    return np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
+def border_values(gray: UInt8Array) -> UInt8Array:
+    """The outermost pixels of an (H, W) picture, each once: (2 (H + W) - 4,)."""
+    return np.concatenate([gray[0], gray[-1], gray[1:-1, 0], gray[1:-1, -1]])
 
 
 def white_background(gray: UInt8Array) -> int | None:
@@ -43,8 +43,10 @@ def grabcut_mask(photo: UInt8Array) -> BoolArray:
     labels = np.full((size[1], size[0]), cv2.GC_BGD, np.uint8)
     labels[margin:-margin, margin:-margin] = cv2.GC_PR_FGD
     cv2.setRNGSeed(0)  # GrabCut starts from k-means with random centres
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(cv2.cvtColor(small, cv2.COLOR_RGB2BGR), labels, None, *models, GRABCUT_ITERATIONS, cv2.GC_INIT_WITH_MASK)
+    background, foreground = np.zeros((1, 65)), np.zeros((1, 65))  # colour models, filled in by GrabCut
+    no_rectangle = (0, 0, 0, 0)  # the mask stands in for it
+    bgr = cv2.cvtColor(small, cv2.COLOR_RGB2BGR)
+    cv2.grabCut(bgr, labels, no_rectangle, background, foreground, GRABCUT_ITERATIONS, cv2.GC_INIT_WITH_MASK)
     mask = _main_parts((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD))
     if not SMALLEST <= mask.mean() <= LARGEST:
         return np.ones((height, width), bool)
@@ -53,8 +55,8 @@ def grabcut_mask(photo: UInt8Array) -> BoolArray:
 
 def _main_parts(mask: BoolArray) -> BoolArray:
     """The parts of a mask that are at least a quarter as large as its largest one, holes closed (a pair of shoes is two)."""
-    closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
+    opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=8)
     if count < 2:
         return mask
     areas = stats[1:, cv2.CC_STAT_AREA]

@@ -1,0 +1,337 @@
+"""The canonical form: boxes, placements and pixels are worked out by hand beside each picture."""
+
+import io
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image, ImageOps
+
+from fashion_classifier.errors import InvalidImageError
+from fashion_classifier.preprocessing import CanonicalImage, Geometry, canonicalize
+from train.data import Pictures
+
+UInt8Array = npt.NDArray[np.uint8]
+
+
+def thumbnail() -> UInt8Array:
+    """A garment of all 256 levels on black: 20 columns wide, 28 rows high."""
+    pixels = np.zeros((28, 28), np.uint8)
+    levels = np.resize(np.arange(256, dtype=np.uint8), 28 * 20)
+    pixels[:, 4:24] = np.random.default_rng(7).permutation(levels).reshape(28, 20)
+    return pixels
+
+
+THUMBNAIL = thumbnail()
+
+
+def encode(array: UInt8Array, file_format: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, file_format, **options)
+    return buffer.getvalue()
+
+
+def with_alpha(gray: UInt8Array) -> UInt8Array:
+    return np.stack([gray, gray, gray, np.full_like(gray, 255)], axis=2)
+
+
+def rectangle(background: Any, colour: Any, size: tuple[int, int], box: tuple[int, int, int, int]) -> UInt8Array:
+    """A picture of (width, height) with a filled box (left, top, width, height)."""
+    image = Image.new("L" if isinstance(colour, int) else "RGB", size, background)
+    left, top, width, height = box
+    image.paste(colour, (left, top, left + width, top + height))
+    return np.array(image)
+
+
+def keep_promises(canonical: CanonicalImage) -> None:
+    """What the docstrings of CanonicalImage and Geometry say."""
+    width, height = canonical.geometry.photo_size
+    left, top, box_width, box_height = canonical.geometry.box
+    column, row, columns, rows = canonical.geometry.placed
+    assert canonical.pixels.shape == (28, 28)
+    assert canonical.pixels.dtype == np.uint8
+    assert canonical.photo.dtype == np.uint8
+    assert canonical.photo.shape in ((height, width), (height, width, 3))
+    assert max(width, height) <= 1024
+    assert canonical.mask.shape == (height, width)
+    assert canonical.mask.dtype == np.bool_
+    assert 0 <= left < left + box_width <= width
+    assert 0 <= top < top + box_height <= height
+    assert 0 <= column < column + columns <= 28
+    assert 0 <= row < row + rows <= 28
+    assert 28 in (columns, rows)
+    outside = np.ones((28, 28), bool)
+    outside[row : row + rows, column : column + columns] = False
+    assert not canonical.pixels[outside].any()
+
+
+# Thumbnails
+
+
+@pytest.mark.parametrize("gray", [THUMBNAIL, ~THUMBNAIL], ids=["light on black", "dark on white"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda gray: gray,
+        lambda gray: gray[..., None],
+        lambda gray: np.stack([gray] * 3, axis=2),
+        with_alpha,
+        lambda gray: gray / 255,
+        lambda gray: (gray / 255).astype(np.float16)[..., None],
+        Image.fromarray,
+        lambda gray: Image.fromarray(gray).convert("RGB"),
+        lambda gray: Image.fromarray(gray).convert("RGBA"),
+        lambda gray: Image.fromarray(gray).convert("P"),
+        lambda gray: Image.fromarray(gray.astype(np.uint16) * 257),
+        encode,
+        lambda gray: encode(with_alpha(gray)),
+        lambda gray: encode(gray, "TIFF"),
+        lambda gray: encode(gray, "WEBP", lossless=True),
+    ],
+    ids=[
+        "L",
+        "L1",
+        "L3",
+        "L4",
+        "float",
+        "float16",
+        "PIL-L",
+        "PIL-RGB",
+        "PIL-RGBA",
+        "PIL-P",
+        "PIL-I;16",
+        "PNG",
+        "PNG-RGBA",
+        "TIFF",
+        "WebP",
+    ],
+)
+def test_thumbnail_passes_bit_for_bit(gray: UInt8Array, form: Any) -> None:
+    canonical = canonicalize(form(gray))
+    np.testing.assert_array_equal(canonical.pixels, THUMBNAIL)
+    assert canonical.isolation == "thumbnail"
+    assert canonical.geometry == Geometry((28, 28), (0, 0, 28, 28), (0, 0, 28, 28))
+    assert canonical.mask.all()
+    keep_promises(canonical)
+
+
+def test_fashion_mnist_passes_bit_for_bit(thumbnails: Pictures) -> None:
+    assert len(thumbnails.images) == 200
+    for pixels in thumbnails.images:
+        np.testing.assert_array_equal(canonicalize(pixels).pixels, pixels)
+        np.testing.assert_array_equal(canonicalize(Image.fromarray(~pixels)).pixels, pixels)
+
+
+def test_transparent_thumbnail_stands_on_white() -> None:
+    rgba = np.dstack([np.zeros((28, 28, 3), np.uint8), THUMBNAIL])  # black ink, as dense as the garment is light
+    np.testing.assert_allclose(canonicalize(rgba).pixels.astype(int), THUMBNAIL.astype(int), atol=1)
+
+
+def test_jpeg_noise_leaves_a_thumbnail_a_thumbnail() -> None:
+    smooth = cv2.GaussianBlur(THUMBNAIL, (9, 9), 3)
+    canonical = canonicalize(encode(np.stack([smooth] * 3, axis=2), "JPEG", quality=90))
+    assert canonical.isolation == "thumbnail"
+    assert np.abs(canonical.pixels.astype(int) - smooth).mean() < 3
+
+
+@pytest.mark.parametrize("factor", [2, 10, 30])
+def test_nearest_enlargement_comes_back_exactly(thumbnails: Pictures, factor: int) -> None:
+    side = 28 * factor
+    for pixels in thumbnails.images[::10]:
+        enlarged = pixels.repeat(factor, 0).repeat(factor, 1)
+        for picture in (enlarged, ~enlarged, encode(np.stack([enlarged] * 3, axis=2))):
+            canonical = canonicalize(picture)
+            np.testing.assert_array_equal(canonical.pixels, pixels)
+            assert canonical.geometry == Geometry((side, side), (0, 0, side, side), (0, 0, 28, 28))
+            assert canonical.isolation == "thumbnail"
+
+
+@pytest.mark.parametrize("side", [56, 280, 1000, 1200])
+def test_smooth_enlargement_comes_back_close(thumbnails: Pictures, side: int) -> None:
+    for pixels in thumbnails.images[::10]:
+        enlarged = Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC)
+        for picture in (enlarged, ImageOps.invert(enlarged)):
+            canonical = canonicalize(picture)
+            keep_promises(canonical)
+            assert np.abs(canonical.pixels.astype(int) - pixels).mean() < 10  # gray levels; a shift by one pixel costs 20
+
+
+def test_gray_pictures_that_are_not_enlarged_thumbnails_are_trimmed() -> None:
+    margins = rectangle(0, 200, (280, 280), (40, 40, 200, 200))  # does not fill its frame
+    assert canonicalize(margins).geometry.box == (40, 40, 200, 200)
+    oblong = rectangle(0, 200, (281, 280), (0, 40, 281, 200))
+    assert canonicalize(oblong).geometry.box == (0, 40, 281, 200)
+    wall = rectangle(230, 60, (280, 280), (20, 10, 200, 265))  # white enough, not pure
+    assert canonicalize(wall).geometry.box == (20, 10, 200, 265)
+
+
+def test_canonical_image_is_taken_as_it_is() -> None:
+    canonical = canonicalize(THUMBNAIL)
+    assert canonicalize(canonical) is canonical
+
+
+def test_the_callers_array_is_neither_changed_nor_shared() -> None:
+    array = THUMBNAIL.copy()
+    canonical = canonicalize(array)
+    canonical.pixels[:] = 0
+    canonical.photo[:] = 0
+    np.testing.assert_array_equal(array, THUMBNAIL)
+    array[:] = 9
+    assert not canonical.pixels.any()
+
+
+def test_refusals_are_those_of_decoding() -> None:
+    with pytest.raises(InvalidImageError, match=r"The array has shape \(9, 28, 28, 3\) and dtype uint8; .*Accepted: a path"):
+        canonicalize(np.zeros((9, 28, 28, 3), np.uint8))
+
+
+# Geometry: the box's longest side becomes 28
+
+
+PORTRAIT = (100, 80), (20, 10, 40, 56), (4, 0, 20, 28)  # scale 0.5: 40 x 56 -> 20 x 28, (28 - 20) / 2 = 4 from the left
+LANDSCAPE = (100, 80), (30, 24, 56, 40), (0, 4, 28, 20)
+TALL = (60, 300), (25, 10, 10, 280), (13, 0, 1, 28)  # scale 0.1
+ODD = (90, 100), (20, 3, 23, 84), (10, 0, 8, 28)  # scale 1/3: 23 -> 7.67, rounded to 8, (28 - 8) / 2 = 10
+SMALL = (40, 40), (10, 20, 7, 14), (7, 0, 14, 28)  # enlarged by 2
+GEOMETRIES = pytest.mark.parametrize(
+    ("size", "box", "placed"), [PORTRAIT, LANDSCAPE, TALL, ODD, SMALL], ids=["portrait", "landscape", "tall", "odd", "small"]
+)
+
+
+def block(placed: tuple[int, int, int, int], level: int) -> UInt8Array:
+    column, row, columns, rows = placed
+    pixels = np.zeros((28, 28), np.uint8)
+    pixels[row : row + rows, column : column + columns] = level
+    return pixels
+
+
+@GEOMETRIES
+@pytest.mark.parametrize(
+    ("background", "colour", "isolation", "level"),
+    [
+        (255, 55, "white background", 200),
+        (250, 50, "white background", 203),  # (250 - 50) x 255 / 250 = 204.0, less one to float arithmetic
+        ((255, 255, 255), (55, 55, 55), "white background", 200),
+        (0, 200, "dark background", 200),
+        ((0, 0, 0), (200, 200, 200), "dark background", 200),
+    ],
+)
+def test_rectangle_on_a_plain_background(
+    size: tuple[int, int],
+    box: tuple[int, int, int, int],
+    placed: tuple[int, int, int, int],
+    background: Any,
+    colour: Any,
+    isolation: str,
+    level: int,
+) -> None:
+    canonical = canonicalize(rectangle(background, colour, size, box))
+    assert canonical.isolation == isolation
+    assert canonical.geometry == Geometry(size, box, placed)
+    np.testing.assert_allclose(canonical.pixels.astype(int), block(placed, level), atol=1)
+    left, top, width, height = box
+    assert canonical.mask.sum() == width * height
+    assert canonical.mask[top : top + height, left : left + width].all()
+    keep_promises(canonical)
+
+
+@pytest.mark.parametrize(("size", "box", "placed"), [PORTRAIT, LANDSCAPE], ids=["portrait", "landscape"])
+@pytest.mark.parametrize(
+    ("background", "colour", "level"),
+    [
+        ((40, 90, 200), (200, 30, 30), 174),  # 0.299 x 200 + 0.587 x 30 + 0.114 x 30 = 80.8, negated
+        ((120, 120, 120), (240, 240, 240), 15),
+        ((0, 0, 60), (240, 240, 240), 15),  # dark but coloured: a photo, so light garments come out dark
+    ],
+)
+def test_rectangle_on_a_coloured_background(
+    size: tuple[int, int],
+    box: tuple[int, int, int, int],
+    placed: tuple[int, int, int, int],
+    background: Any,
+    colour: Any,
+    level: int,
+) -> None:
+    canonical = canonicalize(rectangle(background, colour, size, box))
+    assert canonical.isolation == "grabcut"
+    assert canonical.geometry == Geometry(size, box, placed)
+    np.testing.assert_allclose(canonical.pixels.astype(int), block(placed, level), atol=1)
+    keep_promises(canonical)
+
+
+def test_a_large_photo_is_measured_in_its_reduced_pixels() -> None:
+    canonical = canonicalize(rectangle(255, 55, (4096, 2048), (400, 400, 448, 896)))
+    assert canonical.photo.shape == (512, 1024)
+    assert canonical.geometry == Geometry((1024, 512), (100, 100, 112, 224), (7, 0, 14, 28))
+
+
+def test_projection_of_a_full_map_fills_the_box_and_nothing_else() -> None:
+    for size, box, placed in (PORTRAIT, LANDSCAPE, TALL, ODD, SMALL):
+        projected = Geometry(size, box, placed).project(np.ones((28, 28)))
+        assert projected.dtype == np.float32
+        np.testing.assert_array_equal(projected, rectangle(0, 1, size, box))
+
+
+def test_projection_of_a_hot_spot() -> None:
+    size, box, placed = PORTRAIT
+    spot = np.zeros((28, 28), np.float32)
+    spot[14, 15] = 1
+    # Each canonical pixel covers 2 x 2 of the photo: column 20 + 2 (15 - 4) = 42, row 10 + 2 (14 - 0) = 38. Linear
+    # interpolation at their centres, a quarter of a canonical pixel away in each direction, gives 0.75 x 0.75.
+    projected = Geometry(size, box, placed).project(spot)
+    np.testing.assert_allclose(projected[38:40, 42:44], 0.5625)
+    np.testing.assert_allclose(projected[37:41, 41:45].sum(), 4, rtol=1e-6)  # all there is: the four pixels' worth
+    np.testing.assert_allclose(projected.sum(), 4, rtol=1e-6)
+
+
+def test_projection_leaves_out_what_lies_beside_the_garment() -> None:
+    beside = np.ones((28, 28), np.float32)
+    beside[:, 4:24] = 0
+    assert not Geometry(*PORTRAIT).project(beside).any()
+
+
+@pytest.mark.parametrize("shape", [(28,), (27, 28), (28, 28, 1), (7, 7)])
+def test_projection_of_another_shape(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"takes a map of shape (28, 28), not {shape}.")):
+        Geometry(*PORTRAIT).project(np.zeros(shape))
+
+
+# Anything at all
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (2, 1000), (1000, 2), (3, 3), (5, 5), (27, 29), (28, 28), (2, 3000), (64, 64)])
+@pytest.mark.parametrize("content", ["white", "black", "mid-gray", "colour", "gray noise", "colour noise", "one pixel"])
+def test_extreme_pictures(shape: tuple[int, int], content: str) -> None:
+    rng = np.random.default_rng(0)
+    pictures = {
+        "white": np.full(shape, 255, np.uint8),
+        "black": np.zeros(shape, np.uint8),
+        "mid-gray": np.full(shape, 128, np.uint8),
+        "colour": np.full((*shape, 3), (200, 30, 30), np.uint8),
+        "gray noise": rng.integers(0, 256, shape, np.uint8),
+        "colour noise": rng.integers(0, 256, (*shape, 3), np.uint8),
+        "one pixel": np.where(np.arange(shape[0] * shape[1]).reshape(shape) == shape[1] + 1, 0, 255).astype(np.uint8),
+    }
+    canonical = canonicalize(pictures[content])
+    keep_promises(canonical)
+    assert np.isfinite(canonical.geometry.project(np.ones((28, 28)))).all()
+    if content in ("white", "black"):
+        assert not canonical.pixels.any()
+
+
+def test_same_pixels_every_time_and_from_every_thread() -> None:
+    rng = np.random.default_rng(3)
+    photos = []
+    for i in range(6):
+        plain = rectangle((60 + 20 * i, 120, 90), (190, 60 + 10 * i, 40), (90, 120), (20, 20, 50, 80))
+        photos.append(np.clip(plain + rng.normal(0, 25, plain.shape), 0, 255).astype(np.uint8))
+    assert {canonicalize(photo).isolation for photo in photos} == {"grabcut"}
+    alone = [canonicalize(photo).pixels for photo in photos]
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(lambda i: canonicalize(photos[i % 6]).pixels, range(48)))
+    for i, pixels in enumerate(together):
+        np.testing.assert_array_equal(pixels, alone[i % 6])
