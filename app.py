@@ -4,8 +4,10 @@ import base64
 import binascii
 import csv
 import html
+import logging
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,8 @@ from fashion_classifier import (
     explain,
 )
 from fashion_classifier.explanations import Method
-from fashion_classifier.images import FORMATS
+from fashion_classifier.images import FORMATS, to_rgb
+from fashion_classifier.monitoring import NONE_OF_THE_TEN, journal_from_environment
 
 EXAMPLES = Path(__file__).parent / "examples"
 METHODS: list[tuple[str, Method]] = [("Grad-CAM", "gradcam"), ("Grad-CAM++", "gradcam++"), ("Score-CAM", "scorecam")]
@@ -44,6 +47,7 @@ LAUNCH_OPTIONS: dict[str, Any] = {
 MODEL_CALLS: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2}  # as many as a Space has cores
 
 classifier = FashionClassifier.from_pretrained()
+journal = journal_from_environment(Path(__file__).parent / "journal")
 
 
 def predict_endpoint(image: dict[str, Any] | None) -> dict[str, Any]:
@@ -56,7 +60,7 @@ def predict_endpoint(image: dict[str, Any] | None) -> dict[str, Any]:
         label (one of ten), confidence in [0, 1], uncertain (true: probably none of the ten), message, probabilities of all
         ten, model_version.
     """
-    prediction = _predict(image)
+    prediction, _ = _recorded(image)
     return prediction.to_dict() | {"message": _verdict(prediction)}
 
 
@@ -90,12 +94,12 @@ def explain_endpoint(
 
 
 def show_prediction(image: dict[str, Any] | None) -> tuple[Any, ...]:
-    """The page's answer: verdict, bars, the isolated garment, the 28x28 image and the model version."""
+    """The page's answer: verdict, bars, the isolated garment, the 28x28 image, the model version, the journal's event."""
     if image is None:
-        return "", None, None, None, ""
-    prediction = _predict(image)
+        return "", None, None, None, "", ""
+    prediction, event = _recorded(image)
     version = f"Model {prediction.model_version}, garment found by: {prediction.image.isolation}."
-    return f"## {_verdict(prediction)}", prediction.probabilities, _isolated(prediction), _enlarged(prediction), version
+    return f"## {_verdict(prediction)}", prediction.probabilities, _isolated(prediction), _enlarged(prediction), version, event
 
 
 def show_explanation(image: dict[str, Any] | None, target: str, method: Method) -> tuple[Image.Image | None, str]:
@@ -106,6 +110,14 @@ def show_explanation(image: dict[str, Any] | None, target: str, method: Method) 
     if explanation["empty"]:
         return overlay, f"The map is empty: {explanation['method']} finds nothing that speaks for {explanation['target']}."
     return _at_least(overlay), f"Red speaks most for **{explanation['target']}**."
+
+
+def send_correction(image: dict[str, Any] | None, event: str, label: str | None, keep_picture: bool) -> str:
+    """Write down what a visitor says that the picture shows."""
+    if image is None or not label:
+        raise _error("Choose a picture and its right name first.")
+    journal.correct(event, _predict(image), label, keep_picture=bool(keep_picture))
+    return "Thank you, noted with your picture." if keep_picture else "Thank you, noted without your picture."
 
 
 class PictureData(ImageData):
@@ -135,6 +147,17 @@ def _predict(image: dict[str, Any] | None) -> Prediction:
         raise _error(text.replace(str(image.get("path")), image.get("orig_name") or "upload")) from error
 
 
+def _recorded(image: dict[str, Any] | None) -> tuple[Prediction, str]:
+    """The answer and its event in the journal; "" where the journal cannot be written, which must not stop an answer."""
+    start = time.perf_counter()
+    prediction = _predict(image)
+    try:
+        return prediction, journal.record(prediction, time.perf_counter() - start)
+    except OSError as error:
+        logging.getLogger(__name__).warning("The journal %s cannot be written: %s", journal.folder, error)
+        return prediction, ""
+
+
 def _file(image: dict[str, Any]) -> str | bytes:
     """The path of an upload, which Gradio has checked to be one, or the bytes of a data URL."""
     if path := image.get("path"):
@@ -157,7 +180,7 @@ def _verdict(prediction: Prediction) -> str:
 def _isolated(prediction: Prediction) -> Image.Image:
     """The photo dimmed where no garment was found, with the crop's frame."""
     image = prediction.image
-    photo = image.photo if image.photo.ndim == 3 else cv2.cvtColor(image.photo, cv2.COLOR_GRAY2RGB)
+    photo = to_rgb(image.photo)
     shown = np.where(image.mask[..., np.newaxis], photo, photo // 4)
     left, top, width, height = image.geometry.box
     thickness = max(1, max(shown.shape) // 150)
@@ -217,7 +240,13 @@ def build() -> gr.Blocks:
             target = gr.Dropdown([PREDICTED, *LABELS], value=PREDICTED, label="Explain", elem_id="target")
             method = gr.Dropdown(METHODS, value="gradcam", label="Method", elem_id="method")
 
-        answers, reasons = [verdict, bars, isolated, thumbnail, version], [overlay, comment]
+        event = gr.State("")
+        with gr.Accordion("Is the answer wrong?", open=False, elem_id="correction"):
+            right = gr.Dropdown([*LABELS, NONE_OF_THE_TEN], value=None, label="The right name", elem_id="right")
+            keep = gr.Checkbox(label="Keep my picture, so that the network can learn from it")
+            send = gr.Button("Send")
+            thanks = gr.Markdown(elem_id="thanks")
+        answers, reasons = [verdict, bars, isolated, thumbnail, version, event], [overlay, comment]
         # preprocess=False: Gradio's own decoding drops transparency and clips 16-bit gray; the library decodes.
         shown = picture.change(
             show_prediction,
@@ -241,6 +270,10 @@ def build() -> gr.Blocks:
             None,
             [*answers, *reasons],
             api_visibility="private",
+        )
+        shown.then(lambda: "", None, thanks, api_visibility="private")
+        send.click(
+            send_correction, [picture, event, right, keep], thanks, preprocess=False, api_visibility="private", **MODEL_CALLS
         )
         target.change(**explanation)
         method.change(**explanation)

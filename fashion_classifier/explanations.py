@@ -15,7 +15,7 @@ from PIL import Image
 
 from fashion_classifier.bundle import KERAS_MODEL, Bundle
 from fashion_classifier.errors import ExplanationError
-from fashion_classifier.images import UInt8Array
+from fashion_classifier.images import UInt8Array, to_rgb
 from fashion_classifier.labels import LABELS
 from fashion_classifier.predictions import Prediction
 
@@ -58,9 +58,9 @@ class Explanation:
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1, received {strength}.")
         image = self.prediction.image
-        photo = image.photo if image.photo.ndim == 3 else cv2.cvtColor(image.photo, cv2.COLOR_GRAY2RGB)
+        photo = to_rgb(image.photo)
         heat = np.clip(image.geometry.project(self.heatmap), 0, 1)
-        colours: UInt8Array = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_TURBO)[:, :, ::-1]
+        colours = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_TURBO)[:, :, ::-1]  # BGR to RGB
         opacity = (strength * heat)[..., np.newaxis]
         return Image.fromarray(np.round(photo * (1 - opacity) + colours * opacity).astype(np.uint8))
 

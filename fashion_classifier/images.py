@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
@@ -66,6 +67,16 @@ def load_image(picture: Picture) -> UInt8Array:
     if callable(getattr(picture, "read", None)):
         return _from_file(picture)
     raise InvalidImageError(f"Received an object of type {type(picture).__name__}.", ACCEPTED)
+
+
+def to_gray(image: UInt8Array) -> UInt8Array:
+    """(H, W[, 3]) uint8 -> (H, W) uint8: the luma of ITU-R BT.601."""
+    return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def to_rgb(image: UInt8Array) -> UInt8Array:
+    """(H, W[, 3]) uint8 -> (H, W, 3) uint8."""
+    return image if image.ndim == 3 else np.stack([image] * 3, axis=2)
 
 
 def _from_path(path: str | Path) -> UInt8Array:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fashion_classifier.images import Picture, UInt8Array, load_image
+from fashion_classifier.images import Picture, UInt8Array, load_image, to_gray, to_rgb
 from fashion_classifier.segmentation import PLAIN_DISTANCE, BoolArray, border_values, grabcut_mask, white_background
 
 PREPROCESSING_VERSION = "1"  # changes whenever the same picture may give other pixels
@@ -81,7 +81,7 @@ def canonicalize(picture: "Picture | CanonicalImage") -> CanonicalImage:
     if isinstance(picture, CanonicalImage):
         return picture
     photo = load_image(picture)
-    gray = photo if photo.ndim == 2 else np.asarray(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), np.uint8)
+    gray = to_gray(photo)
     colourless = photo.ndim == 2 or int(np.ptp(photo, axis=2).max()) <= GRAY_TOLERANCE
     if colourless and gray.shape[0] == gray.shape[1] >= SIZE:
         light = ~gray if _bright_border(gray) else gray
@@ -93,7 +93,7 @@ def canonicalize(picture: "Picture | CanonicalImage") -> CanonicalImage:
     if level is not None:
         light = np.clip((level - gray.astype(np.int16)) * (255 / level), 0, 255).astype(np.uint8)
         return cut_out(photo, light, light > PLAIN_DISTANCE, "white background")
-    mask = grabcut_mask(photo if photo.ndim == 3 else np.stack([photo] * 3, axis=2))
+    mask = grabcut_mask(to_rgb(photo))
     return cut_out(photo, np.where(mask, ~gray, 0), mask, "grabcut")
 
 

@@ -1,8 +1,10 @@
 """Nothing here talks to the world: no tokens, no telemetry, no downloads."""
 
 import os
+import tempfile
 
 for name, value in {
+    "FASHION_CLASSIFIER_JOURNAL": tempfile.mkdtemp(prefix="journal-"),
     "GRADIO_ANALYTICS_ENABLED": "False",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_TOKEN": "",

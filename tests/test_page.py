@@ -9,6 +9,7 @@ from PIL import Image
 
 import app
 from fashion_classifier import predict
+from fashion_classifier.monitoring import read_events
 
 pytest.importorskip("playwright", reason="no Playwright: pip install -e '.[dev]'")
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
@@ -65,7 +66,7 @@ def test_upload_read_and_explain(page: Page) -> None:
 
 
 def test_an_example_another_target_and_a_bad_file(page: Page, tmp_path: Path) -> None:
-    page.locator("button.gallery-item, .gallery-item").nth(1).click()
+    page.locator(".gallery-item").nth(1).click()
     expected = predict("examples/trouser.jpg")
     expect(verdict(page)).to_have_text(f"{expected.label}, {expected.confidence:.0%}")
     expect(page.locator("#comment")).to_have_text(f"Red speaks most for {expected.label}.")
@@ -82,3 +83,15 @@ def test_an_example_another_target_and_a_bad_file(page: Page, tmp_path: Path) ->
     page.locator("#picture input[type=file]").set_input_files(bad)
     expect(page.get_by_text("has 1x300 pixels, too few to show a garment.").first).to_be_visible()
     expect(verdict(page)).to_have_count(0)
+
+
+def test_a_correction_is_noted(page: Page) -> None:
+    page.locator(".gallery-item").nth(1).click()
+    expect(verdict(page)).to_contain_text("%")
+    page.get_by_role("button", name="Is the answer wrong?").click()
+    page.locator("#right input").click()
+    page.get_by_role("option", name="Dress").click()
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#thanks")).to_have_text("Thank you, noted without your picture.")
+    correction = read_events(app.journal.folder)[-1]
+    assert (correction["event"], correction["label"], correction["picture"]) == ("correction", "Dress", None)

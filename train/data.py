@@ -1,14 +1,20 @@
-"""The pictures: Fashion-MNIST, phone photos of single garments, street photos with garment masks.
+"""The pictures: Fashion-MNIST, phone photos of single garments, street photos with garment masks, visitors' corrections.
+
+    python -m train.data --feedback JOURNAL
+
+prints what visitors corrected; `train.fit --feedback JOURNAL` trains on it.
 
 Targets are sets of acceptable classes, float32 (n, 10) of zeros and ones: one class for most pictures, the three kinds of
 shoe for a photo whose label says only "Shoes", none for a picture of none of the ten.
 """
 
+import argparse
 import csv
 import gzip
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +27,9 @@ import numpy.typing as npt
 from PIL import Image
 from sklearn.model_selection import train_test_split
 
+from fashion_classifier.images import to_gray
 from fashion_classifier.labels import LABELS
+from fashion_classifier.monitoring import NONE_OF_THE_TEN, read_events
 from fashion_classifier.preprocessing import PREPROCESSING_VERSION, SIZE, CanonicalImage, canonicalize, cut_out
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -220,7 +228,7 @@ def load_street(folder: Path, split: Split, *, cache: Path | None = None, smalle
 
     def garments(path: Path) -> Iterator[tuple[str, UInt8Array]]:
         photo = np.array(Image.open(folder / "photos" / f"{path.stem}.jpg").convert("RGB"))
-        gray = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
+        gray = to_gray(photo)
         labels = np.array(Image.open(path))
         for value in np.unique(labels):
             mask = labels == value
@@ -236,6 +244,18 @@ def load_street(folder: Path, split: Split, *, cache: Path | None = None, smalle
     return _cached(cache, f"street-{split}", pictures)
 
 
+def load_feedback(folder: Path) -> Pictures:
+    """The pictures that visitors of the page corrected and agreed to leave, canonical.
+
+    Args:
+        folder: A journal of `fashion_classifier.monitoring`. The last correction of a picture counts.
+    """
+    corrections = {event["id"]: event for event in read_events(folder) if event["event"] == "correction" and event["picture"]}
+    rendered = [[canonicalize(folder / event["picture"]).pixels] for event in corrections.values()]
+    labels = [event["label"] for event in corrections.values()]
+    return _repeated(rendered, [target(() if label == NONE_OF_THE_TEN else (label,)) for label in labels], labels)
+
+
 def render(path: Path) -> list[UInt8Array]:
     """Five 28x28 readings of one photo, so that the network forgives a bad cut-out.
 
@@ -243,9 +263,7 @@ def render(path: Path) -> list[UInt8Array]:
     polarities.
     """
     canonical = canonicalize(path)
-    photo = canonical.photo
-    gray = photo if photo.ndim == 2 else cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
-    squashed = cv2.resize(gray, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    squashed = cv2.resize(to_gray(canonical.photo), (SIZE, SIZE), interpolation=cv2.INTER_AREA).astype(np.uint8)
     stretched = _stretch(canonical)
     garment = canonical.pixels > 0
     return [canonical.pixels, ~squashed, squashed, stretched, np.where(garment, ~stretched, 0).astype(np.uint8)]
@@ -285,3 +303,17 @@ def _cached(folder: Path | None, name: str, make: Callable[[], Pictures]) -> Pic
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(path, images=pictures.images, targets=pictures.targets, groups=np.array(pictures.groups, str))
     return pictures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--feedback", type=Path, required=True, help="folder of a journal")
+    arguments = parser.parse_args()
+    corrections = [event for event in read_events(arguments.feedback) if event["event"] == "correction"]
+    print(f"{len(corrections)} corrections, {sum(event['picture'] is not None for event in corrections)} with their picture")
+    for (answer, label), n in Counter((event["answer"], event["label"]) for event in corrections).most_common():
+        print(f"{n} x answered {answer}, corrected to {label}")
+
+
+if __name__ == "__main__":
+    main()

@@ -24,7 +24,7 @@ from keras import ops
 from fashion_classifier.preprocessing import PREPROCESSING_VERSION
 from train.architectures import ARCHITECTURES
 from train.augmentation import augment
-from train.data import FashionMNIST, Pictures, load_fashion_mnist, load_photos, load_street
+from train.data import FashionMNIST, Pictures, load_fashion_mnist, load_feedback, load_photos, load_street
 from train.losses import SetCrossEntropy
 from train.runs import CONFIG, HISTORY, WEIGHTS
 
@@ -225,6 +225,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
     parser.add_argument("--photos", type=Path, help="folder of the phone photos (photos.csv, images/)")
     parser.add_argument("--street", type=Path, help="folder of the street photos (labels.json, photos/, masks/)")
+    parser.add_argument("--feedback", type=Path, help="folder of a journal with visitors' corrections")
     parser.add_argument("--cache", type=Path, default=Path("runs/cache"), help="where canonical photos are kept")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--batch-size", type=int)
@@ -245,6 +246,8 @@ def main() -> None:
     if recipe.photo_draws and arguments.street:
         sources.append(load_street(arguments.street, "training", cache=arguments.cache))
         validation["street"] = load_street(arguments.street, "validation", cache=arguments.cache)
+    if recipe.photo_draws and arguments.feedback:
+        sources.append(load_feedback(arguments.feedback))
     # folders differ from machine to machine: the record has the options' names in their place
     typed = [
         f"--{name.replace('_', '-')} {name.upper() if isinstance(value, Path) else value}"

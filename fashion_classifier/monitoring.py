@@ -1,0 +1,156 @@
+"""What was predicted, and what visitors said of it: a journal of JSON lines without pictures.
+
+A line is one event, a prediction or a correction of one. Pictures are kept only where a visitor agreed, beside the lines in
+pictures/. The folder can be mirrored to a dataset on the Hugging Face Hub; while the Hub is down it simply waits.
+"""
+
+import json
+import logging
+import os
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock, Thread
+from typing import Any
+from uuid import uuid4
+
+from PIL import Image
+
+from fashion_classifier.labels import LABELS
+from fashion_classifier.predictions import Prediction
+
+NONE_OF_THE_TEN = "None of the ten"  # what a correction may also say
+PICTURES = "pictures"
+RETRY = 60.0  # seconds between attempts to reach the dataset for the first time
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Journal:
+    """An append-only folder of events; safe to use from several threads, and by several processes at once.
+
+    Attributes:
+        folder: Is made when the first event comes.
+    """
+
+    folder: Path
+    _process: str = field(default_factory=lambda: uuid4().hex[:8], repr=False)  # each process writes files of its own
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def record(self, prediction: Prediction, seconds: float) -> str:
+        """Write a prediction down.
+
+        Args:
+            prediction: What was answered.
+            seconds: How long the answer took.
+
+        Returns:
+            The event's id, for `correct`.
+        """
+        event = uuid4().hex
+        image = prediction.image
+        height, width = image.photo.shape[:2]
+        self._append(
+            {
+                "event": "prediction",
+                "id": event,
+                "version": prediction.model_version,
+                "label": prediction.label,
+                "confidence": round(prediction.confidence, 4),
+                "uncertain": prediction.uncertain,
+                "input": {
+                    "width": width,
+                    "height": height,
+                    "isolation": image.isolation,
+                    "covered": round(float(image.mask.mean()), 4),
+                    "mean": round(float(image.pixels.mean()), 2),
+                    "standard deviation": round(float(image.pixels.std()), 2),
+                },
+                "milliseconds": round(seconds * 1000, 2),
+            }
+        )
+        return event
+
+    def correct(self, event: str, prediction: Prediction, label: str, *, keep_picture: bool) -> None:
+        """Write a visitor's correction down.
+
+        Args:
+            event: What `record` gave for the prediction.
+            prediction: What was answered.
+            label: What the visitor says: one of the ten, or `NONE_OF_THE_TEN`.
+            keep_picture: The visitor agreed to keep the picture; its pixels alone are kept, without the file's metadata.
+
+        Raises:
+            ValueError: `label` is something else.
+        """
+        if label not in (*LABELS, NONE_OF_THE_TEN):
+            raise ValueError(f"Unknown label {label!r}; allowed are {', '.join(LABELS)} and {NONE_OF_THE_TEN!r}.")
+        picture = f"{PICTURES}/{event}.png" if keep_picture else None
+        if picture is not None:
+            path = self.folder / picture
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(prediction.image.photo).save(path)
+        self._append(
+            {
+                "event": "correction",
+                "id": event,
+                "version": prediction.model_version,
+                "label": label,
+                "answer": prediction.label,
+                "picture": picture,
+            }
+        )
+
+    def _append(self, event: dict[str, Any]) -> None:
+        now = datetime.now(UTC)
+        line = json.dumps({"time": now.isoformat(timespec="milliseconds")} | event) + "\n"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._lock, (self.folder / f"{now:%Y-%m-%d}-{self._process}.jsonl").open("a", encoding="utf-8") as file:
+            file.write(line)
+
+    def mirror(self, dataset: str, *, minutes: float = 10) -> None:
+        """Push the folder to a private dataset on the Hub every so many minutes, in the background.
+
+        What cannot be pushed stays in the folder and goes with a later push. The token is the one of huggingface_hub,
+        `HF_TOKEN`.
+
+        Args:
+            dataset: "owner/name"; is made where there is none.
+            minutes: Between two pushes.
+        """
+
+        def start() -> None:
+            from huggingface_hub import CommitScheduler
+
+            while True:
+                try:
+                    CommitScheduler(repo_id=dataset, repo_type="dataset", folder_path=self.folder, every=minutes, private=True)
+                except Exception as error:  # noqa: BLE001 - whatever it is, visitors must not notice
+                    _log.warning("The dataset %s cannot be reached, trying again in %s s: %s", dataset, RETRY, error)
+                    time.sleep(RETRY)
+                else:
+                    return
+
+        Thread(target=start, daemon=True).start()
+
+
+def journal_from_environment(default: Path) -> Journal:
+    """The journal in FASHION_CLASSIFIER_JOURNAL, or else in `default`; mirrored to FASHION_CLASSIFIER_DATASET where set."""
+    journal = Journal(Path(os.environ.get("FASHION_CLASSIFIER_JOURNAL") or default))
+    if dataset := os.environ.get("FASHION_CLASSIFIER_DATASET"):
+        journal.mirror(dataset)
+    return journal
+
+
+def read_events(folder: Path) -> list[dict[str, Any]]:
+    """All events of a journal's folder in the order of time; a line that was cut off is left out."""
+    events = []
+    for path in sorted(folder.glob("*.jsonl")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                events.append(json.loads(line))
+            except json.JSONDecodeError:
+                _log.warning("%s holds a line that is not JSON: %.80r", path, line)
+    return sorted(events, key=lambda event: str(event["time"]))

@@ -1,0 +1,112 @@
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fashion_classifier import LABELS, Prediction, canonicalize
+from fashion_classifier.bundle import DEFAULT_MODEL, Bundle
+from fashion_classifier.monitoring import NONE_OF_THE_TEN, Journal, journal_from_environment, read_events
+from train.data import load_feedback
+
+
+def predicted(label: str = "Coat", shade: int = 40) -> Prediction:
+    """An answer to a dark square of 40x40 pixels on a white picture, 100 wide and 80 high."""
+    photo = np.full((80, 100, 3), 255, np.uint8)
+    photo[20:60, 30:70] = shade
+    probabilities = {name: 0.91 if name == label else 0.01 for name in LABELS}
+    return Prediction(probabilities, canonicalize(photo), Bundle(DEFAULT_MODEL))
+
+
+def test_a_prediction_is_one_line_without_the_picture(tmp_path: Path) -> None:
+    before = datetime.now(UTC)
+    event = Journal(tmp_path / "new").record(predicted(), seconds=0.01234)
+    (path,) = (tmp_path / "new").iterdir()
+    (line,) = path.read_text().splitlines()
+    entry = json.loads(line)
+    assert abs((datetime.fromisoformat(entry.pop("time")) - before).total_seconds()) < 60
+    assert entry == {
+        "event": "prediction",
+        "id": event,
+        "version": Bundle(DEFAULT_MODEL).manifest.version,
+        "label": "Coat",
+        "confidence": 0.91,
+        "uncertain": False,
+        "input": {
+            "width": 100,
+            "height": 80,
+            "isolation": "white background",
+            "covered": 0.2,  # 40 x 40 of 100 x 80
+            "mean": 215.0,  # 255 - 40 all over the 28x28
+            "standard deviation": 0.0,
+        },
+        "milliseconds": 12.34,
+    }
+
+
+def test_corrections_keep_a_picture_only_with_consent(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    one, two = predicted("Coat"), predicted("Bag", shade=90)
+    journal.correct("a", one, "Shirt", keep_picture=False)
+    journal.correct("b", two, NONE_OF_THE_TEN, keep_picture=True)
+    first, second = read_events(tmp_path)
+    assert (first["id"], first["label"], first["answer"], first["picture"]) == ("a", "Shirt", "Coat", None)
+    assert (second["label"], second["answer"], second["picture"]) == (NONE_OF_THE_TEN, "Bag", "pictures/b.png")
+    with Image.open(tmp_path / "pictures" / "b.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), two.image.photo)
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["b.png"]
+
+
+def test_an_unknown_correction(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"Unknown label 'Hat'; allowed are T-shirt/top, .*, Ankle boot and 'None of the ten'\."
+    ):
+        Journal(tmp_path).correct("a", predicted(), "Hat", keep_picture=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_threads_and_two_processes_worth_of_journals(tmp_path: Path) -> None:
+    journals = [Journal(tmp_path), Journal(tmp_path)]
+    prediction = predicted()
+    with ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(lambda i: journals[i % 2].record(prediction, 0.001), range(200)))
+    assert len(list(tmp_path.glob("*.jsonl"))) == 2
+    assert sorted(event["id"] for event in read_events(tmp_path)) == sorted(ids)
+
+
+def test_a_line_cut_off_by_a_crash_loses_only_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Journal(tmp_path).record(predicted(), 0.1)
+    (path,) = tmp_path.iterdir()
+    path.write_text(path.read_text() + '{"event": "predic')
+    assert len(read_events(tmp_path)) == 1
+    assert "holds a line that is not JSON" in caplog.text
+
+
+def test_corrections_come_back_for_training(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.correct("a", predicted(), "Shirt", keep_picture=True)
+    journal.correct("a", predicted(), "Dress", keep_picture=True)  # changed their mind
+    journal.correct("b", predicted(shade=90), NONE_OF_THE_TEN, keep_picture=True)
+    journal.correct("c", predicted(), "Bag", keep_picture=False)
+    pictures = load_feedback(tmp_path)
+    assert pictures.groups == ("Dress", NONE_OF_THE_TEN)
+    assert pictures.targets.sum(axis=1).tolist() == [1, 0]
+    np.testing.assert_array_equal(pictures.images[0], predicted().image.pixels)
+    result = subprocess.run(
+        [sys.executable, "-m", "train.data", "--feedback", str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    lines = result.stdout.splitlines()
+    assert lines[0] == "4 corrections, 3 with their picture"
+    assert "1 x answered Coat, corrected to Bag" in lines
+
+
+def test_where_the_journal_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FASHION_CLASSIFIER_JOURNAL")
+    assert journal_from_environment(tmp_path).folder == tmp_path
+    monkeypatch.setenv("FASHION_CLASSIFIER_JOURNAL", "/elsewhere")
+    assert journal_from_environment(tmp_path).folder == Path("/elsewhere")
