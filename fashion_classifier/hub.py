@@ -118,9 +118,12 @@ def hub_errors(repo: str, revision: str | None = None) -> Iterator[None]:
         raise HubError(repo, revision, _reason(error, repo)) from error
 
 
-def _reason(error: Exception, repo: str) -> str:
+def _reason(error: BaseException, repo: str) -> str:
+    import httpx2
     from huggingface_hub import constants, errors
 
+    if isinstance(error, errors.RevisionResolutionError | errors.LocalEntryNotFoundError) and error.__cause__:
+        return _reason(error.__cause__, repo)
     hub = f"the Hub ({constants.ENDPOINT})"
     if isinstance(error, errors.GatedRepoError):
         return f"{hub} gives it only to those who asked for access; ask at {constants.ENDPOINT}/{repo}."
@@ -139,13 +142,14 @@ def _reason(error: Exception, repo: str) -> str:
         if status == 429:
             return f"{hub} limits the number of requests (HTTP 429); wait a few minutes, or set HF_TOKEN for a higher limit."
         return f"{hub} answers HTTP {status}{f' ({said})' if said else ''}; try again later."
-    if isinstance(error, errors.RevisionResolutionError) and isinstance(error.__cause__, Exception):
-        return _reason(error.__cause__, repo)
-    if isinstance(error, errors.OfflineModeIsEnabled | errors.LocalEntryNotFoundError) and constants.is_offline_mode():
+    if constants.is_offline_mode():
         return "it is not in the cache, and HF_HUB_OFFLINE forbids to ask the Hub."
     if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
         return f"{hub} did not answer in time."
-    return f"{hub} cannot be reached ({str(error).splitlines()[0] if str(error) else type(error).__name__})."
+    detail = str(error).partition("\n")[0] or type(error).__name__
+    if isinstance(error, httpx2.HTTPError | ConnectionError):
+        return f"{hub} cannot be reached ({detail})."
+    return f"its files cannot be had ({detail})."
 
 
 def _known_versions(repo: str) -> str:

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import logging
 import os
@@ -27,6 +28,7 @@ from fashion_classifier import (
 from fashion_classifier.bundle import DEFAULT_MODEL, MANIFEST, sha256
 
 REPO = "zalando/fashion"
+FIXTURES = Path(__file__).parent / "fixtures"
 GARMENT = np.pad(np.full((20, 12), 200, np.uint8), ((4, 4), (8, 8)))
 
 
@@ -255,6 +257,26 @@ def test_a_failure_is_one_sentence_within_five_seconds(
     assert (caught.value.repo, caught.value.revision) == (REPO, revision)
 
 
+def test_offline_mode_is_named(versions: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    FashionClassifier.from_pretrained(REPO, revision="v1.0.0")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert FashionClassifier.from_pretrained(REPO, revision="v1.0.0").bundle.commit == versions["v1.0.0"]
+    for revision in ("v1.1.0", versions["v1.1.0"]):
+        with pytest.raises(
+            HubError, match=f"^{REPO}@{revision}: it is not in the cache, and HF_HUB_OFFLINE forbids to ask the Hub.$"
+        ):
+            FashionClassifier.from_pretrained(REPO, revision=revision)
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    versions: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "file"))
+    with pytest.raises(HubError, match=rf"^{REPO}@v1.0.0: its files cannot be had \(\[Errno \d+\] .*{tmp_path}.*\)\.$"):
+        FashionClassifier.from_pretrained(REPO, revision="v1.0.0")
+
+
 def test_silence_is_noticed_within_five_seconds(loopback: LoopbackHub) -> None:
     loopback.before = hang
     start = time.monotonic()
@@ -334,6 +356,27 @@ def test_a_bundle_for_another_package_version_says_so(
 ) -> None:
     manifest = json.loads(loopback.repositories[REPO].head.files[MANIFEST])
     change_head(loopback, {MANIFEST: json.dumps(manifest | change).encode()})
+    with pytest.raises(InvalidBundleError, match=re.escape(problem)):
+        FashionClassifier.from_pretrained(REPO)
+
+
+@pytest.mark.parametrize(
+    ("network", "problem"),
+    [
+        (b"no network at all", "model.tflite is no network for LiteRT: "),
+        (
+            FIXTURES / "four-to-three.tflite",
+            "model.tflite has the shapes [(1, 4), (1, 3)], needed are [(1, 28, 28, 1), (1, 10)].",
+        ),
+    ],
+)
+def test_a_published_network_of_another_kind_is_refused(
+    loopback: LoopbackHub, versions: dict[str, str], network: bytes | Path, problem: str
+) -> None:
+    content = network if isinstance(network, bytes) else network.read_bytes()
+    manifest = json.loads(loopback.repositories[REPO].head.files[MANIFEST])
+    manifest["files"]["model.tflite"] = hashlib.sha256(content).hexdigest()
+    change_head(loopback, {"model.tflite": content, MANIFEST: json.dumps(manifest).encode()})
     with pytest.raises(InvalidBundleError, match=re.escape(problem)):
         FashionClassifier.from_pretrained(REPO)
 

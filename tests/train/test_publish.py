@@ -24,7 +24,7 @@ from train.data import load_fashion_mnist, split_of
 from train.evaluate import evaluate
 
 REPO = "zalando/fashion"
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 UInt8Array = npt.NDArray[np.uint8]
 
 # huggingface_hub 2.4 hands LFS uploads to httpx2 in a way that httpx2 deprecates
@@ -224,6 +224,23 @@ def test_a_dead_hub_is_explained(loopback: LoopbackHub, run: Run, bundle: Path, 
     assert f"{REPO}: the Hub ({loopback.endpoint}) cannot be reached" in capsys.readouterr().err
 
 
+def test_an_upload_that_stops_is_explained_and_can_be_repeated(
+    loopback: LoopbackHub, run: Run, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse_uploads(request: Handler) -> bool:
+        if request.command == "PUT":
+            request.fail(403, "", "Storage limit reached")
+        return request.command == "PUT"
+
+    loopback.before = refuse_uploads
+    assert run(bundle, "v1.0.0") == 1
+    assert "HTTP 403: Storage limit reached" in capsys.readouterr().err
+    assert len(loopback.repositories[REPO].commits) == 1
+    loopback.before = lambda request: False
+    assert run(bundle, "v1.0.0") == 0
+    assert len(loopback.repositories[REPO].commits) == 2
+
+
 @pytest.mark.parametrize("version", ["1.0.0", "v1.0", "latest", "v1.0.0-rc1"])
 def test_a_version_has_three_numbers(run: Run, bundle: Path, version: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -390,6 +407,7 @@ def test_the_card_says_what_was_measured(run: Run, bundle: Path, tmp_path: Path)
     assert set(results) == {"accuracy", "f1", "expected_calibration_error"}
     for part in (
         f"# {REPO} v1.0.0",
+        f"python -m train.publish RUN {REPO} --version v1.0.0",
         f'from_pretrained("{REPO}", revision="v1.0.0")',
         "Accuracy **90.00%** (95 % interval 76.95% to 96.04%, n = 40)",  # Wilson's formula by hand: centre 0.8649, half 0.0954
         "![Confusion matrix: row true class, column answer](figures/confusion.png)",
@@ -441,8 +459,6 @@ def test_the_command_line_client_downloads_what_evaluates_the_same(
 ) -> None:
     assert run(bundle, "v1.0.0") == 0
     client = Path(sys.executable).with_name("hf")
-    if not client.exists():
-        pytest.skip("the command hf is not beside the interpreter: pip install huggingface_hub")
     environment = os.environ | {"HF_TOKEN": ""}
     options = ["download", REPO, "--revision", "v1.0.0", "--local-dir", str(tmp_path / "copy")]
     subprocess.run([str(client), *options], check=True, capture_output=True, env=environment)
