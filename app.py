@@ -46,7 +46,8 @@ LAUNCH_OPTIONS: dict[str, Any] = {
 }
 MODEL_CALLS: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2}  # as many as a Space has cores
 
-classifier = FashionClassifier.from_pretrained()
+# where the configured model cannot be had, the embedded one answers, and says so
+classifier, fallback_reason = FashionClassifier.from_pretrained_or_default()
 journal = journal_from_environment(Path(__file__).parent / "journal")
 
 
@@ -58,10 +59,11 @@ def predict_endpoint(image: dict[str, Any] | None) -> dict[str, Any]:
 
     Returns:
         label (one of ten), confidence in [0, 1], uncertain (true: probably none of the ten), message, probabilities of all
-        ten, model_version.
+        ten, model_version, model_commit (null: the embedded model), fallback (why the embedded model stands in for the
+        configured one; null: it does not).
     """
     prediction, _ = _recorded(image)
-    return prediction.to_dict() | {"message": _verdict(prediction)}
+    return _to_dict(prediction)
 
 
 def explain_endpoint(
@@ -89,7 +91,7 @@ def explain_endpoint(
         "method": explanation.method,
         "empty": explanation.empty,
         "heatmap": np.round(explanation.heatmap.astype(float), 4).tolist(),
-        "prediction": prediction.to_dict() | {"message": _verdict(prediction)},
+        "prediction": _to_dict(prediction),
     }
 
 
@@ -98,8 +100,8 @@ def show_prediction(image: dict[str, Any] | None) -> tuple[Any, ...]:
     if image is None:
         return "", None, None, None, "", ""
     prediction, event = _recorded(image)
-    version = f"Model {prediction.model_version}, garment found by: {prediction.image.isolation}."
-    return f"## {_verdict(prediction)}", prediction.probabilities, _isolated(prediction), _enlarged(prediction), version, event
+    verdict = f"## {_verdict(prediction)}"
+    return verdict, prediction.probabilities, _isolated(prediction), _enlarged(prediction), _provenance(prediction), event
 
 
 def show_explanation(image: dict[str, Any] | None, target: str, method: Method) -> tuple[Image.Image | None, str]:
@@ -175,6 +177,17 @@ def _verdict(prediction: Prediction) -> str:
     if prediction.uncertain:
         return NOT_SURE
     return f"{prediction.label}, {prediction.confidence:.0%}"
+
+
+def _to_dict(prediction: Prediction) -> dict[str, Any]:
+    return prediction.to_dict() | {"message": _verdict(prediction), "fallback": fallback_reason}
+
+
+def _provenance(prediction: Prediction) -> str:
+    """Which model answered, why it is not the configured one, and how the garment was found; Markdown."""
+    commit = f", commit {prediction.model_commit[:12]}" if prediction.model_commit else ""
+    text = f"Model {prediction.model_version}{commit}. Garment found by: {prediction.image.isolation}."
+    return text if fallback_reason is None else f"{text}\n\nThe embedded model answers: {html.escape(fallback_reason)}"
 
 
 def _isolated(prediction: Prediction) -> Image.Image:

@@ -2,8 +2,17 @@
 
 from fashion_classifier.bundle import Bundle, Manifest
 from fashion_classifier.classifier import FashionClassifier, predict
-from fashion_classifier.errors import ExplanationError, FashionClassifierError, InvalidBundleError, InvalidImageError
+from fashion_classifier.errors import (
+    ExplanationError,
+    FashionClassifierError,
+    HubError,
+    InvalidBundleError,
+    InvalidImageError,
+    InvalidReferenceError,
+    ModelIntegrityError,
+)
 from fashion_classifier.explanations import Explanation, explain
+from fashion_classifier.hub import list_versions
 from fashion_classifier.images import Picture
 from fashion_classifier.labels import LABELS
 from fashion_classifier.predictions import Prediction
@@ -16,13 +25,17 @@ __all__ = [
     "ExplanationError",
     "FashionClassifier",
     "FashionClassifierError",
+    "HubError",
     "InvalidBundleError",
     "InvalidImageError",
+    "InvalidReferenceError",
     "LABELS",
     "Manifest",
+    "ModelIntegrityError",
     "Picture",
     "Prediction",
     "canonicalize",
     "explain",
+    "list_versions",
     "predict",
 ]

@@ -8,7 +8,7 @@ import json
 import sys
 
 from fashion_classifier.classifier import FashionClassifier
-from fashion_classifier.errors import InvalidBundleError, InvalidImageError
+from fashion_classifier.errors import FashionClassifierError, InvalidImageError
 from fashion_classifier.labels import LABELS
 from fashion_classifier.predictions import Prediction
 
@@ -23,11 +23,11 @@ def main(arguments: list[str] | None = None) -> int:
         "--top", type=int, default=1, choices=range(1, len(LABELS) + 1), metavar="K", help="names to show, 1 to 10"
     )
     parser.add_argument("--json", action="store_true", help="print a JSON array, one object a picture, in order")
-    parser.add_argument("--model", metavar="FOLDER", help="a bundle; without it the one that the package carries")
+    parser.add_argument("--model", metavar="REF", help="a bundle's folder, or owner/name@revision on the Hugging Face Hub")
     options = parser.parse_args(arguments)
     try:
         classifier = FashionClassifier.from_pretrained(options.model)
-    except InvalidBundleError as error:
+    except FashionClassifierError as error:
         print(error, file=sys.stderr)
         return 1
     failed = False

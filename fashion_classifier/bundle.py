@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fashion_classifier.errors import InvalidBundleError
+from fashion_classifier.errors import InvalidBundleError, ModelIntegrityError
 from fashion_classifier.labels import LABELS
 from fashion_classifier.preprocessing import PREPROCESSING_VERSION
 
@@ -60,9 +60,15 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A folder with a readable manifest. Files are checked against their checksum when they are first used."""
+    """A folder with a readable manifest. Files are checked against their checksum when they are first used.
+
+    Attributes:
+        path: The folder.
+        commit: 40-hex id of the commit on the Hub that it is a copy of; None for a bundle that is from elsewhere.
+    """
 
     path: Path
+    commit: str | None = None
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -76,7 +82,9 @@ class Bundle:
         names = {field.name for field in fields(Manifest)}
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             received = content.get("format") if isinstance(content, dict) else type(content).__name__
-            raise InvalidBundleError(self.path, f"{MANIFEST} has format {received!r}, this package reads {FORMAT}.")
+            newer = isinstance(received, int) and received > FORMAT
+            remedy = " It was made for a newer version of this package: update fashion-classifier." if newer else ""
+            raise InvalidBundleError(self.path, f"{MANIFEST} has format {received!r}, this package reads {FORMAT}.{remedy}")
         if content.keys() != names:
             missing, unknown = sorted(names - content.keys()), sorted(content.keys() - names)
             raise InvalidBundleError(self.path, f"{MANIFEST} lacks {missing} and has unknown {unknown}.")
@@ -95,7 +103,8 @@ class Bundle:
         """Path of one of the bundle's files, its checksum verified.
 
         Raises:
-            InvalidBundleError: The file is not in the manifest, missing or changed.
+            InvalidBundleError: The file is not in the manifest, or missing.
+            ModelIntegrityError: The file was changed.
         """
         if name not in self.manifest.files:
             raise InvalidBundleError(self.path, f"its manifest lists no {name}, only {sorted(self.manifest.files)}.")
@@ -105,8 +114,7 @@ class Bundle:
         except OSError as error:
             raise InvalidBundleError(self.path, f"cannot read {name}: {error.strerror}.") from error
         if found != self.manifest.files[name]:
-            expected = self.manifest.files[name]
-            raise InvalidBundleError(self.path, f"{name} has SHA-256 {found}, its manifest says {expected}: it was changed.")
+            raise ModelIntegrityError(path, found, self.manifest.files[name])
         return path
 
 

@@ -4,7 +4,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeGuard, cast, overload
 
@@ -13,15 +13,17 @@ import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
+from fashion_classifier import hub
 from fashion_classifier.bundle import DEFAULT_MODEL, SERVING_MODEL, Bundle
-from fashion_classifier.errors import InvalidImageError
+from fashion_classifier.errors import FashionClassifierError, InvalidBundleError, InvalidImageError, InvalidReferenceError
 from fashion_classifier.images import ACCEPTED, Picture
 from fashion_classifier.predictions import Prediction
-from fashion_classifier.preprocessing import CanonicalImage, canonicalize
+from fashion_classifier.preprocessing import SIZE, CanonicalImage, canonicalize
 
 Float32Array = npt.NDArray[np.float32]
 
 BATCH = 32  # pictures to a run of the network; more is no faster
+MODEL_VARIABLE = "FASHION_CLASSIFIER_MODEL"  # the model to use where none is named
 
 
 class FashionClassifier:
@@ -32,22 +34,49 @@ class FashionClassifier:
         self.bundle = bundle
         self._model = bundle.file(SERVING_MODEL).read_bytes()
         self._idle: deque[Interpreter] = deque()
+        try:
+            with self._interpreter() as interpreter:
+                ends = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+        except ValueError as error:
+            raise InvalidBundleError(bundle.path, f"{SERVING_MODEL} is no network for LiteRT: {error}.") from error
+        shapes = [tuple(map(int, end["shape"])) for end in ends]
+        if shapes != (needed := [(1, SIZE, SIZE, 1), (1, len(bundle.manifest.labels))]):
+            raise InvalidBundleError(bundle.path, f"{SERVING_MODEL} has the shapes {shapes}, needed are {needed}.")
 
     @classmethod
     def from_pretrained(cls, ref: str | Path | None = None, *, revision: str | None = None) -> "FashionClassifier":
         """Load a model version.
 
         Args:
-            ref: A bundle's folder; None for the one that this package carries.
-            revision: For names on the Hub only.
+            ref: A bundle's folder, or "owner/name" or "owner/name@revision" on the Hugging Face Hub; a folder wins over a
+                name that reads the same. None for what the variable FASHION_CLASSIFIER_MODEL says, in the same words, or
+                else for the bundle that this package carries.
+            revision: Tag, branch or commit id on the Hub. A commit id that is in the cache needs no network.
 
         Raises:
-            InvalidBundleError: There is no usable bundle.
-            ValueError: A revision was given for a folder.
+            HubError: The Hub cannot be reached, refuses, or lacks the model, the revision or a file.
+            InvalidReferenceError: `ref` and `revision` name no model.
+            ModelIntegrityError: A file was changed; nothing is used.
+            InvalidBundleError: The bundle is incomplete or made for another version of this package.
         """
+        if ref is None and revision is not None:
+            raise InvalidReferenceError(None, f"the revision {revision!r} needs a name on the Hub")
+        ref = ref if ref is not None else os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL
+        if isinstance(ref, str) and not Path(ref).is_dir():
+            return cls(hub.load(*hub.parse_reference(ref, revision)))
         if revision is not None:
-            raise ValueError(f"revision is for models on the Hugging Face Hub; {ref!r} is not one, received {revision!r}.")
-        return cls(Bundle(DEFAULT_MODEL if ref is None else Path(ref)))
+            raise InvalidReferenceError(
+                ref, f"it is a folder, and a folder has no revision; on the Hub it would be '{ref}@{revision}'"
+            )
+        return cls(Bundle(Path(ref)))
+
+    @classmethod
+    def from_pretrained_or_default(cls, ref: str | Path | None = None) -> tuple["FashionClassifier", str | None]:
+        """As `from_pretrained`; where that fails, the bundle that this package carries, and the reason for it."""
+        try:
+            return cls.from_pretrained(ref), None
+        except FashionClassifierError as error:
+            return cls(Bundle(DEFAULT_MODEL)), str(error)
 
     @property
     def version(self) -> str:
@@ -133,10 +162,14 @@ def _canonicalize_at(index: int, picture: Picture | CanonicalImage) -> Canonical
         raise error.at(index) from error
 
 
-@cache
 def default_classifier() -> FashionClassifier:
-    """The classifier of the embedded bundle, loaded once."""
-    return FashionClassifier.from_pretrained()
+    """The classifier of FASHION_CLASSIFIER_MODEL or of the embedded bundle, loaded once for each value of the variable."""
+    return _classifier(os.environ.get(MODEL_VARIABLE))
+
+
+@lru_cache(maxsize=1)
+def _classifier(ref: str | None) -> FashionClassifier:
+    return FashionClassifier.from_pretrained(ref or None)
 
 
 @overload
@@ -146,5 +179,5 @@ def predict(pictures: Iterable[Picture | CanonicalImage]) -> list[Prediction]: .
 def predict(
     pictures: Picture | CanonicalImage | Iterable[Picture | CanonicalImage],
 ) -> Prediction | list[Prediction]:
-    """As `FashionClassifier.predict`, with the embedded model."""
+    """As `FashionClassifier.predict`, with the model of FASHION_CLASSIFIER_MODEL, or else the embedded one."""
     return default_classifier().predict(pictures)

@@ -40,5 +40,51 @@ class InvalidBundleError(FashionClassifierError):
         super().__init__(f"{path} is not a usable model bundle: {problem}")
 
 
+class ModelIntegrityError(InvalidBundleError):
+    """A file of a bundle is not the one that was published; nothing of the bundle is used.
+
+    Attributes:
+        file: The file.
+        found: Its checksum.
+        expected: The checksum that the manifest, or for the manifest the Hub, gives.
+    """
+
+    def __init__(self, file: Path, found: str, expected: str) -> None:
+        self.file = file
+        self.found = found
+        self.expected = expected
+        super().__init__(
+            file.parent,
+            f"{file.name} has the checksum {found}, it should have {expected}: it was changed. "
+            f"Delete {file.resolve()} and get it again.",
+        )
+
+
+class InvalidReferenceError(FashionClassifierError, ValueError):
+    """What was given names no model.
+
+    Attributes:
+        ref: What was given.
+    """
+
+    def __init__(self, ref: object, problem: str) -> None:
+        self.ref = ref
+        super().__init__(f"{str(ref)!r} names no model: {problem}. Accepted: a bundle's folder, or owner/name[@revision].")
+
+
+class HubError(FashionClassifierError):
+    """The Hugging Face Hub cannot be reached, refuses, or lacks what was asked for.
+
+    Attributes:
+        repo: "owner/name".
+        revision: The revision that was asked for, or None.
+    """
+
+    def __init__(self, repo: str, revision: str | None, problem: str) -> None:
+        self.repo = repo
+        self.revision = revision
+        super().__init__(f"{repo}{f'@{revision}' if revision else ''}: {problem}")
+
+
 class ExplanationError(FashionClassifierError):
     """An explanation was asked for that this network, target or installation cannot give."""

@@ -40,6 +40,11 @@ class Prediction:
     def model_version(self) -> str:
         return self.bundle.manifest.version
 
+    @property
+    def model_commit(self) -> str | None:
+        """The model's commit on the Hub, 40 hex digits; None for a model that is from elsewhere."""
+        return self.bundle.commit
+
     def top(self, k: int = 3) -> list[tuple[str, float]]:
         """The k most probable (label, probability), best first; k from 1 to 10."""
         if not 1 <= k <= len(self.probabilities):
@@ -54,4 +59,5 @@ class Prediction:
             "uncertain": self.uncertain,
             "probabilities": self.probabilities,
             "model_version": self.model_version,
+            "model_commit": self.model_commit,
         }

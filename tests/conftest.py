@@ -1,19 +1,34 @@
-"""Nothing here talks to the world: no tokens, no telemetry, no downloads."""
+"""Nothing here talks to the world: no tokens, no telemetry, no downloads, and a Hub on the loopback interface."""
 
+import atexit
 import os
+import shutil
 import tempfile
 
+from loopback_hub import LoopbackHub
+
+HUB = LoopbackHub()
+HF_HOME, JOURNAL = (tempfile.mkdtemp(prefix=prefix) for prefix in ("hf-home-", "journal-"))
+for folder in (HF_HOME, JOURNAL):
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
 for name, value in {
-    "FASHION_CLASSIFIER_JOURNAL": tempfile.mkdtemp(prefix="journal-"),
+    "FASHION_CLASSIFIER_JOURNAL": JOURNAL,
     "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_ENDPOINT": HUB.endpoint,  # these are read when huggingface_hub is imported
+    "HF_HOME": HF_HOME,
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_XET": "1",
     "HF_TOKEN": "",
     "MPLBACKEND": "Agg",
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }.items():
     os.environ[name] = value
+os.environ.pop("FASHION_CLASSIFIER_MODEL", None)
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +45,17 @@ def example_labels() -> dict[Path, str]:
     """Every example picture with its label; "" for none of the ten."""
     with (EXAMPLES / "labels.csv").open(newline="") as file:
         return {EXAMPLES / row["file"]: row["label"] for row in csv.DictReader(file)}
+
+
+@pytest.fixture
+def loopback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
+    """An empty Hub and an empty cache."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+    HUB.reset()
+    yield HUB
+    HUB.reset()
+    if not HUB.running:
+        HUB.start()
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,7 @@ def test_the_client_gets_the_librarys_answers(client: Client, example_labels: di
         answer = client.predict(handle_file(path), api_name="/predict")
         expected = predict(path)
         assert {key: answer[key] for key in expected.to_dict()} == expected.to_dict()
+        assert answer["fallback"] is None
         assert (answer["message"] == "Not sure: this may be none of the ten") == expected.uncertain
 
 
@@ -130,3 +131,12 @@ def test_a_data_url(url: str) -> None:
     assert "event: complete" in stream
     (answer,) = json.loads(stream.partition("data: ")[2])
     assert answer["label"] == predict("examples/fashion-mnist-bag.png").label
+
+
+def test_a_model_that_cannot_be_had_is_replaced_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    reason = "owner/name@v9: the Hub cannot be reached."
+    monkeypatch.setattr(app, "fallback_reason", reason)
+    answer = app.predict_endpoint({"path": "examples/coat.jpg"})
+    assert answer["fallback"] == reason
+    assert answer["model_commit"] is None
+    assert f"The embedded model answers: {reason}" in app.show_prediction({"path": "examples/coat.jpg"})[4]

@@ -11,7 +11,14 @@ from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 from scipy.special import softmax
 
-from fashion_classifier import FashionClassifier, InvalidBundleError, InvalidImageError, canonicalize, predict
+from fashion_classifier import (
+    FashionClassifier,
+    InvalidBundleError,
+    InvalidImageError,
+    InvalidReferenceError,
+    canonicalize,
+    predict,
+)
 from fashion_classifier.bundle import DEFAULT_MODEL, SERVING_MODEL
 from train.data import ENVIRONMENT_VARIABLE, Pictures, load_fashion_mnist
 from train.evaluate import evaluate
@@ -132,5 +139,5 @@ def test_no_such_bundle(tmp_path: Path) -> None:
 
 
 def test_a_revision_of_a_folder_makes_no_sense() -> None:
-    with pytest.raises(ValueError, match=r"revision is for models on the Hugging Face Hub.*received 'v1'"):
+    with pytest.raises(InvalidReferenceError, match=r"names no model: it is a folder, and a folder has no revision"):
         FashionClassifier.from_pretrained(DEFAULT_MODEL, revision="v1")

@@ -12,7 +12,7 @@ from fashion_classifier import (
     LABELS,
     ExplanationError,
     FashionClassifier,
-    InvalidBundleError,
+    ModelIntegrityError,
     Prediction,
     canonicalize,
     explain,
@@ -131,7 +131,7 @@ def test_a_changed_network_is_not_loaded(tmp_path: Path) -> None:
     folder = shutil.copytree(DEFAULT_MODEL, tmp_path / "bundle")
     (folder / KERAS_MODEL).write_bytes(b"something else")
     prediction = FashionClassifier.from_pretrained(folder).predict("examples/coat.jpg")
-    with pytest.raises(InvalidBundleError, match=r"model\.keras has SHA-256"):
+    with pytest.raises(ModelIntegrityError, match=r"model\.keras has the checksum"):
         explain(prediction)
 
 
