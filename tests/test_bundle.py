@@ -33,7 +33,7 @@ def test_a_changed_byte_is_found(folder: Path, name: str) -> None:
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)
     with pytest.raises(
-        InvalidBundleError, match=rf"{name} has the checksum [0-9a-f]{{64}}, it should have [0-9a-f]{{64}}: it was changed"
+        ModelIntegrityError, match=rf"{name} has the checksum [0-9a-f]{{64}}, it should have [0-9a-f]{{64}}: it was changed"
     ):
         Bundle(folder).file(name)
 

@@ -1,0 +1,129 @@
+"""Publish the page as a Hugging Face Space, on a pinned version of the model.
+
+    python -m train.deploy_space owner/space --model owner/name@v1.2.0 [--dry-run FOLDER]
+
+The Space gets what it needs to run, and nothing else. It loads the model's commit while it is built, so that it starts
+without asking the Hub. Give an older version to roll back, or no --model to use the one that the package carries. The token
+is the one of huggingface_hub: `hf auth login`, or HF_TOKEN.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from huggingface_hub import HfApi, RepoCard
+from huggingface_hub.errors import HfHubHTTPError
+
+from fashion_classifier import Bundle, FashionClassifierError
+from fashion_classifier.bundle import MANIFEST
+from fashion_classifier.classifier import MODEL_VARIABLE
+from fashion_classifier.hub import hub_errors, load, parse_reference
+
+ROOT = Path(__file__).parent.parent
+CONTENT = ("app.py", "fashion_classifier", "examples", "requirements.txt", "LICENSE")
+NO_PAID_PLAN = (
+    "The Hub asks for a paid plan before it makes this Space (HTTP 402). Make it by hand on the website, choose a plan, or "
+    "deploy to an existing Space; then run this command again."
+)
+TOO_FEW_RIGHTS = "Your token may not write to {space} (HTTP {status}). Sign in with `hf auth login` and a token that may."
+
+
+def stage(folder: Path, model: tuple[str, Bundle] | None = None) -> None:
+    """Write the Space's files.
+
+    Args:
+        folder: Is made, or must be empty.
+        model: Name on the Hub and the verified bundle to preload.
+
+    Raises:
+        FileExistsError: The folder holds something.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty; give a new or an empty folder.")
+    for name in CONTENT:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyi"))
+        else:
+            shutil.copy2(source, folder / name)
+    card = RepoCard.load(ROOT / "README.md", ignore_metadata_errors=True)
+    # the page shows itself: of the README, what it is
+    card.text = (
+        "\n" + "\n".join(line for line in card.text.partition("\n## ")[0].splitlines() if not line.startswith("![")) + "\n"
+    )
+    if model is not None:
+        repo, bundle = model
+        files = ",".join([MANIFEST, *bundle.manifest.files])
+        card.data["preload_from_hub"] = [f"{repo} {files} {bundle.commit}"]
+        card.data["models"] = [repo]
+    card.save(folder / "README.md")
+
+
+def deploy(space: str, model: tuple[str, Bundle] | None) -> str:
+    """Make or update the Space; returns its address.
+
+    Args:
+        space: "owner/space".
+        model: As for `stage`.
+
+    Raises:
+        HubError: The Hub cannot be reached or refuses.
+    """
+    api = HfApi()
+    with tempfile.TemporaryDirectory() as staged, hub_errors(space):
+        stage(Path(staged), model)
+        address = api.create_repo(space, repo_type="space", space_sdk="gradio", exist_ok=True)
+        if model is None:
+            api.delete_space_variable(space, MODEL_VARIABLE)
+        else:
+            repo, bundle = model
+            api.add_space_variable(space, MODEL_VARIABLE, f"{repo}@{bundle.commit}")
+        version = f"model {model[1].manifest.version}" if model else "the embedded model"
+        api.upload_folder(
+            repo_id=space,
+            repo_type="space",
+            folder_path=staged,
+            delete_patterns="*",  # what the Space no longer needs
+            commit_message=f"Deploy {version}",
+        )
+    return str(address)
+
+
+def main() -> int:
+    """Exit status: 0, or 1 with one sentence on standard error."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("space", help="owner/space")
+    parser.add_argument("--model", metavar="OWNER/NAME@REVISION", help="without it the Space uses the embedded model")
+    parser.add_argument("--dry-run", type=Path, metavar="FOLDER", help="write the Space's files there and upload nothing")
+    arguments = parser.parse_args()
+    try:
+        model = None
+        if arguments.model:
+            repo, revision = parse_reference(arguments.model)
+            model = repo, load(repo, revision)
+        if arguments.dry_run:
+            stage(arguments.dry_run, model)
+            print(f"The files of the Space are in {arguments.dry_run}.")
+        else:
+            print(deploy(arguments.space, model))
+    except (FashionClassifierError, FileExistsError) as error:
+        print(_explained(error, arguments.space), file=sys.stderr)
+        return 1
+    return 0
+
+
+def _explained(error: Exception, space: str) -> str:
+    """What to do about the Hub's refusals that are particular to Spaces."""
+    cause = error.__cause__
+    if isinstance(cause, HfHubHTTPError) and cause.response.status_code == 402:
+        return NO_PAID_PLAN
+    if isinstance(cause, HfHubHTTPError) and cause.response.status_code in (401, 403):
+        return TOO_FEW_RIGHTS.format(space=space, status=cause.response.status_code)
+    return str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
