@@ -65,9 +65,8 @@ class FashionClassifier:
         if isinstance(ref, str) and not Path(ref).is_dir():
             return cls(hub.load(*hub.parse_reference(ref, revision)))
         if revision is not None:
-            raise InvalidReferenceError(
-                ref, f"it is a folder, and a folder has no revision; on the Hub it would be '{ref}@{revision}'"
-            )
+            hint = f"; for the name on the Hub write '{ref}@{revision}'" if isinstance(ref, str) else ""
+            raise InvalidReferenceError(ref, f"it is a folder, and a folder has no revision {revision!r}{hint}")
         return cls(Bundle(Path(ref)))
 
     @classmethod

@@ -192,7 +192,7 @@ def _download(repo: str, name: str, commit: str) -> Path:
     def begin(**options: Any) -> Any:
         """Called with the first bytes, for a progress bar."""
         nonlocal deadline
-        deadline = time.monotonic() + TIMEOUT + (options.get("total") or 0) / SLOWEST
+        deadline = max(deadline, time.monotonic() + TIMEOUT + (options.get("total") or 0) / SLOWEST)
         return tqdm(disable=None, **options)  # type: ignore[no-untyped-call]
 
     def download() -> str:

@@ -130,7 +130,7 @@ def test_a_folder_wins_over_a_name(versions: dict[str, str], tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     assert FashionClassifier.from_pretrained(REPO).bundle == Bundle(Path(REPO))
     assert FashionClassifier.from_pretrained(f"{REPO}@v1.0.0").bundle.commit == versions["v1.0.0"]
-    with pytest.raises(InvalidReferenceError, match="it is a folder, and a folder has no revision; on the Hub it would be"):
+    with pytest.raises(InvalidReferenceError, match=f"has no revision 'v1.0.0'; for the name on the Hub write '{REPO}@v1.0.0'"):
         FashionClassifier.from_pretrained(REPO, revision="v1.0.0")
 
 
