@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from json import JSONDecodeError
 from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar, cast
@@ -114,7 +115,7 @@ def hub_errors(repo: str, revision: str | None = None) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, EntryNotFoundError, RevisionResolutionError, httpx2.HTTPError) as error:
+    except (OSError, EntryNotFoundError, RevisionResolutionError, httpx2.HTTPError, JSONDecodeError) as error:
         raise HubError(repo, revision, _reason(error, repo)) from error
 
 
@@ -144,8 +145,10 @@ def _reason(error: BaseException, repo: str) -> str:
         return f"{hub} answers HTTP {status}{f' ({said})' if said else ''}; try again later."
     if constants.is_offline_mode():
         return "it is not in the cache, and HF_HUB_OFFLINE forbids to ask the Hub."
-    if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
+    if isinstance(error, TimeoutError | httpx2.TimeoutException):
         return f"{hub} did not answer in time."
+    if isinstance(error, JSONDecodeError):
+        return f"{hub} does not answer as a Hub does; check HF_ENDPOINT, your proxy, or the network's sign-in page."
     detail = str(error).partition("\n")[0] or type(error).__name__
     if isinstance(error, httpx2.HTTPError | ConnectionError):
         return f"{hub} cannot be reached ({detail})."

@@ -198,6 +198,18 @@ def answering(status: int, code: str, message: str) -> Callable[[LoopbackHub], N
     return fault
 
 
+def intercept(loopback: LoopbackHub) -> None:
+    def answer(request: Handler) -> bool:
+        request.send(200, b"<html>Sign in to this network</html>", {"Content-Type": "text/html"})
+        return True
+
+    loopback.before = answer
+
+
+def truncate(loopback: LoopbackHub) -> None:
+    loopback.alter = lambda path, content: content[:-1] if path == "model.tflite" else content
+
+
 def remove_repository(loopback: LoopbackHub) -> None:
     del loopback.repositories[REPO]
 
@@ -230,6 +242,8 @@ AT = r"the Hub \(http://127\.0\.0\.1:\d+\)"
             answering(403, "GatedRepo", "Access to model is restricted."),
             rf"{AT} gives it only to those who asked for access; ask at http://127\.0\.0\.1:\d+/{REPO}\.",
         ),
+        (intercept, rf"{AT} does not answer as a Hub does; check HF_ENDPOINT, your proxy, or the network's sign-in page\."),
+        (truncate, r"its files cannot be had \(Consistency check failed: file should be of size \d+ but has size \d+ .*\)\."),
         (remove_repository, rf"{AT} has no such repository, or not for you; .*"),
         (remove_network, rf"it is no complete bundle: {AT} has no model\.tflite in it\."),
         (remove_manifest, rf"it is no complete bundle: {AT} has no manifest\.json in it\."),
