@@ -32,6 +32,7 @@ class Commit:
 class Repository:
     commits: list[Commit] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)  # of a Space
 
     @property
     def head(self) -> Commit:
@@ -108,23 +109,29 @@ def lfs_pointer(content: bytes) -> bytes:
     return f"version https://git-lfs.github.com/spec/v1\noid sha256:{lfs_id(content)}\nsize {len(content)}\n".encode()
 
 
+NAME = r"((?:datasets/|spaces/)?[^/]+/[^/]+)"  # models have no prefix
+API = rf"/api/(?:models/)?{NAME}"
+
+
 class Handler(BaseHTTPRequestHandler):
     hub: LoopbackHub
 
     ROUTES: tuple[tuple[str, str, str], ...] = (
         ("POST", r"/api/repos/create", "create"),
         ("POST", r"/api/validate-yaml", "validate"),
-        ("GET", r"/api/models/([^/]+/[^/]+)", "info"),
-        ("GET", r"/api/models/([^/]+/[^/]+)/revision/([^/]+)", "info"),
-        ("GET", r"/api/models/([^/]+/[^/]+)/refs", "refs"),
-        ("GET", r"/api/models/([^/]+/[^/]+)/tree/([^/]+)", "tree"),
-        ("POST", r"/api/models/([^/]+/[^/]+)/preupload/([^/]+)", "preupload"),
-        ("POST", r"/api/models/([^/]+/[^/]+)/commit/([^/]+)", "commit"),
-        ("POST", r"/api/models/([^/]+/[^/]+)/tag/([^/]+)", "tag"),
-        ("POST", r"/([^/]+/[^/]+)\.git/info/lfs/objects/batch", "batch"),
+        ("GET", API, "info"),
+        ("GET", rf"{API}/revision/([^/]+)", "info"),
+        ("GET", rf"{API}/refs", "refs"),
+        ("GET", rf"{API}/tree/([^/]+)", "tree"),
+        ("POST", rf"{API}/preupload/([^/]+)", "preupload"),
+        ("POST", rf"{API}/commit/([^/]+)", "commit"),
+        ("POST", rf"{API}/tag/([^/]+)", "tag"),
+        ("POST", rf"{API}/variables", "set_variable"),
+        ("DELETE", rf"{API}/variables", "delete_variable"),
+        ("POST", rf"/{NAME}\.git/info/lfs/objects/batch", "batch"),
         ("PUT", r"/lfs/([0-9a-f]{64})", "upload"),
         ("GET", r"/cdn/([0-9a-f]{64})/(.+)", "cdn"),
-        ("GET", r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", "resolve"),
+        ("GET", rf"/{NAME}/resolve/([^/]+)/(.+)", "resolve"),
     )
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
@@ -145,7 +152,7 @@ class Handler(BaseHTTPRequestHandler):
                 return getattr(self, f"answer_{name}")(*map(unquote, match.groups()))  # type: ignore[no-any-return]
         return self.fail(404, "", f"No route for {self.command} {path}")
 
-    do_HEAD = do_POST = do_PUT = do_GET  # noqa: N815 - the names are the base class's
+    do_HEAD = do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 - the names are the base class's
 
     def send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -190,11 +197,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer_create(self) -> None:
         request = json.loads(self.body)
-        name = f"{request['organization']}/{request['name']}"
+        kind = request.get("type", "model")
+        name = f"{'' if kind == 'model' else f'{kind}s/'}{request['organization']}/{request['name']}"
         if not self.may_write():
             return
         if name in self.hub.repositories:
-            self.json({"error": "You already created this model repo", "url": f"{self.hub.endpoint}/{name}"}, 409)
+            self.json({"error": f"You already created this {kind} repo", "url": f"{self.hub.endpoint}/{name}"}, 409)
             return
         self.hub.repositories[name] = repository = Repository()
         attributes = "".join(f"*{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in LFS_SUFFIXES)
@@ -292,6 +300,17 @@ class Handler(BaseHTTPRequestHandler):
             return
         repository.tags[tag] = commit.id
         self.send(200, b"", {})
+
+    def answer_set_variable(self, name: str) -> None:
+        if self.may_write() and (repository := self.repository(name)):
+            request = json.loads(self.body)
+            repository.variables[request["key"]] = request["value"]
+            self.json({key: {"value": value} for key, value in repository.variables.items()})
+
+    def answer_delete_variable(self, name: str) -> None:
+        if self.may_write() and (repository := self.repository(name)):
+            repository.variables.pop(json.loads(self.body)["key"], None)
+            self.json({key: {"value": value} for key, value in repository.variables.items()})
 
     def answer_resolve(self, name: str, revision: str, path: str) -> None:
         if not (found := self.find(name, revision)):

@@ -1,15 +1,20 @@
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from huggingface_hub import CommitScheduler
+from loopback_hub import WRITE_TOKEN, Handler, LoopbackHub
 from PIL import Image
 
-from fashion_classifier import LABELS, Prediction, canonicalize
+from fashion_classifier import LABELS, Prediction, canonicalize, monitoring
 from fashion_classifier.bundle import DEFAULT_MODEL, Bundle
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, Journal, journal_from_environment, read_events
 from train.data import load_feedback
@@ -110,3 +115,59 @@ def test_where_the_journal_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert journal_from_environment(tmp_path).folder == tmp_path
     monkeypatch.setenv("FASHION_CLASSIFIER_JOURNAL", "/elsewhere")
     assert journal_from_environment(tmp_path).folder == Path("/elsewhere")
+
+
+def pushed(hub: LoopbackHub) -> list[str]:
+    """The event ids that the dataset on the Hub holds."""
+    repository = hub.repositories.get("datasets/owner/journal")
+    if repository is None:
+        return []
+    lines = [
+        line for name, content in repository.head.files.items() if name.endswith(".jsonl") for line in content.splitlines()
+    ]
+    return [json.loads(line)["id"] for line in lines]
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def refuse(request: Handler) -> bool:
+    request.fail(403, "", "Storage limit reached")
+    return True
+
+
+def test_the_mirror_survives_a_hub_that_is_down_at_first_and_refuses_later(
+    tmp_path: Path, loopback: LoopbackHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", WRITE_TOKEN)
+    monkeypatch.setattr(monitoring, "RETRY", 0.1)
+    schedulers: list[CommitScheduler] = []
+    start = CommitScheduler.__init__
+
+    def remember(self: CommitScheduler, **options: Any) -> None:
+        start(self, **options)
+        schedulers.append(self)
+
+    monkeypatch.setattr(CommitScheduler, "__init__", remember)
+    loopback.stop()
+    journal = Journal(tmp_path / "journal")
+    first = journal.record(predicted(), 0.1)
+    journal.mirror("owner/journal", minutes=0.005)
+    eventually(lambda: "The dataset owner/journal cannot be reached, trying again" in caplog.text)
+
+    try:
+        loopback.start()
+        eventually(lambda: pushed(loopback) == [first])
+        (scheduler,) = schedulers
+        loopback.before = refuse
+        second = journal.record(predicted(), 0.1)
+        eventually(lambda: scheduler.last_future.done() and scheduler.last_future.exception() is not None)
+        loopback.before = lambda request: False
+        eventually(lambda: pushed(loopback) == [first, second])
+    finally:
+        for scheduler in schedulers:
+            scheduler.stop()

@@ -1,0 +1,171 @@
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from huggingface_hub import HfApi, RepoCard
+from loopback_hub import READ_TOKEN, WRITE_TOKEN, Handler, LoopbackHub
+
+from fashion_classifier import predict
+from fashion_classifier.bundle import DEFAULT_MODEL
+from train import deploy_space
+
+MODEL, SPACE = "zalando/fashion", "zalando/wardrobe"
+
+# huggingface_hub 2.4 hands LFS uploads to httpx2 in a way that httpx2 deprecates
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
+
+
+@pytest.fixture
+def published(loopback: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The commit id of version v1.0.0 of the model on the Hub."""
+    monkeypatch.setenv("HF_TOKEN", WRITE_TOKEN)
+    api = HfApi()
+    api.create_repo(MODEL)
+    commit = str(api.upload_folder(repo_id=MODEL, folder_path=DEFAULT_MODEL).oid)
+    api.create_tag(MODEL, tag="v1.0.0", revision=commit)
+    return commit
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["deploy_space", *arguments])
+    return deploy_space.main()
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_dry_run_writes_what_a_space_needs(
+    published: str, loopback: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(monkeypatch, SPACE, "--model", f"{MODEL}@v1.0.0", "--dry-run", str(tmp_path / "space")) == 0
+    staged = files(tmp_path / "space")
+    assert {
+        "app.py",
+        "requirements.txt",
+        "README.md",
+        "LICENSE",
+        "fashion_classifier/__init__.py",
+        "examples/coat.jpg",
+    } <= staged
+    assert not any(name.startswith(("tests/", "train/", "docs/", ".")) or "__pycache__" in name for name in staged)
+    card = RepoCard.load(tmp_path / "space" / "README.md")
+    assert card.data["sdk"] == "gradio"
+    assert card.data["preload_from_hub"] == [f"{MODEL} manifest.json,model.keras,model.tflite {published}"]
+    assert card.text.strip().startswith("# Fashion classifier")
+    assert "docs/" not in card.text
+    assert list(loopback.repositories) == [MODEL]  # nothing was made
+
+
+def test_deploy_pins_the_commit_and_a_rollback_is_another_deploy(
+    published: str, loopback: LoopbackHub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, SPACE, "--model", f"{MODEL}@v1.0.0") == 0
+    assert f"/spaces/{SPACE}" in capsys.readouterr().out
+    space = loopback.repositories[f"spaces/{SPACE}"]
+    assert space.variables == {"FASHION_CLASSIFIER_MODEL": f"{MODEL}@{published}"}
+    assert {"app.py", "requirements.txt", "fashion_classifier/default_model/manifest.json"} <= space.head.files.keys()
+    assert published.encode() in space.head.files["README.md"]
+    assert space.head.message == "Deploy model " + predict("examples/coat.jpg").model_version
+
+    space.commit(space.head.files | {"stale.py": b""}, "by hand")
+    assert run(monkeypatch, SPACE) == 0
+    assert space.variables == {}
+    assert "stale.py" not in space.head.files
+    assert b"preload_from_hub" not in space.head.files["README.md"]
+    assert space.head.message == "Deploy the embedded model"
+
+
+def test_a_folder_that_holds_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.txt").touch()
+    assert run(monkeypatch, SPACE, "--dry-run", str(tmp_path)) == 1
+    assert f"{tmp_path} is not empty; give a new or an empty folder." in capsys.readouterr().err
+    assert files(tmp_path) == {"mine.txt"}
+
+
+def test_a_version_that_is_not_there(
+    published: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, SPACE, "--model", f"{MODEL}@v9.9.9") == 1
+    assert "no such revision of it; its versions are v1.0.0" in capsys.readouterr().err
+
+
+def test_a_paid_plan_is_explained(
+    loopback: LoopbackHub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ask_for_money(request: Handler) -> bool:
+        if request.path == "/api/repos/create":
+            request.fail(402, "", "Payment required")
+            return True
+        return False
+
+    monkeypatch.setenv("HF_TOKEN", WRITE_TOKEN)
+    loopback.before = ask_for_money
+    assert run(monkeypatch, SPACE) == 1
+    assert "The Hub asks for a paid plan before it makes this Space (HTTP 402)." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("token", "status"), [(READ_TOKEN, 403), ("", 401)])
+def test_missing_rights_are_explained(
+    loopback: LoopbackHub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], token: str, status: int
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    assert run(monkeypatch, SPACE) == 1
+    assert f"Your token may not write to {SPACE} (HTTP {status}). Sign in with `hf auth login`" in capsys.readouterr().err
+
+
+def test_a_dead_hub(loopback: LoopbackHub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    loopback.stop()
+    assert run(monkeypatch, SPACE, "--model", f"{MODEL}@v1.0.0") == 1
+    assert f"the Hub ({loopback.endpoint}) cannot be reached" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_space_builds_and_answers(
+    published: str, loopback: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the Spaces builder does: requirements.txt alone, one pip call, then the rest and the preloaded model."""
+    folder, python = tmp_path / "space", tmp_path / "environment" / "bin" / "python"
+    assert run(monkeypatch, SPACE, "--model", f"{MODEL}@v1.0.0", "--dry-run", str(folder)) == 0
+    data: Any = RepoCard.load(folder / "README.md").data
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "environment"], check=True)
+    packages = [f"gradio[oauth,mcp]=={data['sdk_version']}", "uvicorn>=0.14.0", "websockets>=10.4", "spaces"]
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text((folder / "requirements.txt").read_text())
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", requirements, *packages], check=True)
+
+    repo, names, commit = data["preload_from_hub"][0].split()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("FASHION_", "HF_", "PYTEST"))}
+    environment |= {"HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": loopback.endpoint, "HF_HUB_DISABLE_XET": "1"}
+    environment |= {"GRADIO_SERVER_PORT": "7899", "GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_ANALYTICS_ENABLED": "False"}
+    hf = python.parent / "hf"
+    subprocess.run([hf, "download", repo, *names.split(","), "--revision", commit], check=True, env=environment)
+    loopback.stop()  # the Space must start without the Hub
+
+    environment["FASHION_CLASSIFIER_MODEL"] = f"{repo}@{commit}"
+    with subprocess.Popen([python, data["app_file"]], cwd=folder, env=environment) as process:
+        try:
+            deadline = time.monotonic() + 120
+            while time.monotonic() < deadline:
+                try:
+                    httpx.get("http://127.0.0.1:7899/config").raise_for_status()
+                    break
+                except httpx.HTTPError:
+                    time.sleep(1)
+            client = Client("http://127.0.0.1:7899", verbose=False, download_files=str(tmp_path))
+            answer = client.predict(handle_file("examples/coat.jpg"), api_name="/predict")
+            _, explanation = client.predict(handle_file("examples/coat.jpg"), api_name="/explain")
+        finally:
+            process.terminate()
+    assert answer["model_commit"] == commit
+    assert answer["fallback"] is None
+    assert answer["probabilities"] == pytest.approx(predict("examples/coat.jpg").probabilities, abs=1e-5)
+    assert explanation["target"] == answer["label"]
