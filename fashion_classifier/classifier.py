@@ -108,8 +108,11 @@ class FashionClassifier:
         predictions = []
         for start in range(0, len(images), BATCH):
             batch = images[start : start + BATCH]
-            for image, row in zip(batch, self.probabilities(np.stack([image.pixels for image in batch])), strict=True):
-                predictions.append(Prediction(dict(zip(labels, row.tolist(), strict=True)), image, self.bundle))
+            rows = self.probabilities(np.concatenate([image.renderings for image in batch]))
+            ends = np.cumsum([len(image.renderings) for image in batch])[:-1]
+            for image, answers in zip(batch, np.split(rows, ends), strict=True):
+                answer = answers.mean(axis=0).tolist()
+                predictions.append(Prediction(dict(zip(labels, answer, strict=True)), image, self.bundle))
         return predictions
 
     def probabilities(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:

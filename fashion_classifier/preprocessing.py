@@ -6,6 +6,7 @@ black), 8-bit gray.
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import cv2
@@ -53,7 +54,7 @@ class CanonicalImage:
     """What the network sees, and how it was made.
 
     Attributes:
-        pixels: (28, 28) uint8 in [0, 255], light garment on black.
+        pixels: (28, 28) uint8 in [0, 255], light garment on black: the canonical form itself.
         photo: The decoded picture, (H, W) or (H, W, 3) uint8, at most 1024 px a side.
         mask: (H, W) bool, True where the garment was found; all True for a thumbnail.
         geometry: The way from `pixels` back to `photo`.
@@ -65,6 +66,22 @@ class CanonicalImage:
     mask: BoolArray = field(repr=False)
     geometry: Geometry
     isolation: Isolation
+
+    @cached_property
+    def renderings(self) -> UInt8Array:
+        """What the network is shown; its answers are averaged: (r, 28, 28) uint8, `pixels` first.
+
+        A garment that was cut out of a photo may have been cut out badly: then also the whole photo squashed, negated and as
+        it is, and the cut-out stretched to full contrast, in both polarities. Otherwise `pixels` alone.
+        """
+        if self.isolation != "grabcut":
+            return self.pixels[np.newaxis]
+        squashed = cv2.resize(to_gray(self.photo), (SIZE, SIZE), interpolation=cv2.INTER_AREA).astype(np.uint8)
+        garment = self.pixels > 0
+        low, high = np.percentile(self.pixels[garment], (2, 98)) if garment.any() else (0, 255)
+        stretched = np.clip((self.pixels.astype(np.float32) - low) * (255 / max(high - low, 1)), 0, 255).astype(np.uint8)
+        cut_outs = (np.where(garment, light, 0).astype(np.uint8) for light in (stretched, ~stretched))
+        return np.stack([self.pixels, ~squashed, squashed, *cut_outs])
 
 
 def canonicalize(picture: "Picture | CanonicalImage") -> CanonicalImage:

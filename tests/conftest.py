@@ -63,4 +63,5 @@ def thumbnails() -> Pictures:
     """200 images of the Fashion-MNIST test set, the first 20 of each class (Zalando SE, MIT licence)."""
     with np.load(Path(__file__).parent / "fixtures" / "fashion-mnist-200.npz") as stored:
         images, labels = stored["images"], stored["labels"]
-    return Pictures(images, np.eye(len(LABELS), dtype=np.float32)[labels], tuple(LABELS[label] for label in labels))
+    targets = np.eye(len(LABELS), dtype=np.float32)[labels]
+    return Pictures(images, targets, tuple(LABELS[label] for label in labels), np.arange(200))

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -30,7 +29,7 @@ from sklearn.model_selection import train_test_split
 from fashion_classifier.images import to_gray
 from fashion_classifier.labels import LABELS
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, read_events
-from fashion_classifier.preprocessing import PREPROCESSING_VERSION, SIZE, CanonicalImage, canonicalize, cut_out
+from fashion_classifier.preprocessing import PREPROCESSING_VERSION, SIZE, canonicalize, cut_out
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
@@ -98,17 +97,19 @@ STREET_LABELS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Pictures:
-    """Thumbnails with their targets.
+    """What the network is shown, with its targets; a picture may have several renderings.
 
     Attributes:
-        images: (n, 28, 28) uint8, canonical.
+        images: (n, 28, 28) uint8.
         targets: (n, 10) float32, 1 for every acceptable class.
         groups: n strings, the label that the source gives.
+        numbers: (n,) integers, equal for the renderings of one picture.
     """
 
     images: UInt8Array
     targets: Float32Array
     groups: tuple[str, ...]
+    numbers: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -117,10 +118,12 @@ class Pictures:
     def joined(cls, parts: "Iterable[Pictures]") -> "Pictures":
         """One after the other."""
         parts = list(parts)
+        offsets = np.cumsum([0, *(part.numbers.max(initial=-1) + 1 for part in parts)])
         return cls(
             np.concatenate([part.images for part in parts]),
             np.concatenate([part.targets for part in parts]),
             tuple(group for part in parts for group in part.groups),
+            np.concatenate([part.numbers + offset for part, offset in zip(parts, offsets, strict=False)]),
         )
 
     def of_the_ten(self) -> "Pictures":
@@ -128,7 +131,15 @@ class Pictures:
         return self.take(np.flatnonzero(self.targets.any(axis=1)))
 
     def take(self, indices: npt.NDArray[np.integer]) -> "Pictures":
-        return Pictures(self.images[indices], self.targets[indices], tuple(self.groups[i] for i in indices))
+        groups = tuple(self.groups[i] for i in indices)
+        return Pictures(self.images[indices], self.targets[indices], groups, self.numbers[indices])
+
+    def averaged(self, rows: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.floating], Float32Array]:
+        """The mean over the renderings of each picture of (n, k) values, and the pictures' targets."""
+        _, first, picture, counts = np.unique(self.numbers, return_index=True, return_inverse=True, return_counts=True)
+        sums = np.zeros((len(counts), rows.shape[1]), rows.dtype)
+        np.add.at(sums, picture, rows)
+        return sums / counts[:, np.newaxis].astype(rows.dtype), self.targets[first]
 
 
 @dataclass(frozen=True)
@@ -164,7 +175,8 @@ def load_fashion_mnist(folder: Path | None = None) -> FashionMNIST:
 
 
 def _labelled(images: UInt8Array, labels: UInt8Array) -> Pictures:
-    return Pictures(images, np.eye(len(LABELS), dtype=np.float32)[labels], tuple(LABELS[label] for label in labels))
+    targets = np.eye(len(LABELS), dtype=np.float32)[labels]
+    return Pictures(images, targets, tuple(LABELS[label] for label in labels), np.arange(len(images)))
 
 
 def _read_idx(folder: Path, name: str) -> UInt8Array:
@@ -194,13 +206,12 @@ def photo_rows(folder: Path, split: Split) -> list[dict[str, str]]:
         return [row for row in csv.DictReader(file) if row["label"] in PHOTO_LABELS and split_of(row["sender_id"]) == split]
 
 
-def load_photos(folder: Path, split: Split, *, renderings: bool = False, cache: Path | None = None) -> Pictures:
-    """The phone photos of a split, canonical.
+def load_photos(folder: Path, split: Split, *, cache: Path | None = None) -> Pictures:
+    """The phone photos of a split, all renderings.
 
     Args:
         folder: Holds photos.csv and images/.
         split: Splits are by sender: photos of one sender share room, floor and light.
-        renderings: Add the further renderings of `render` to each photo, one after the other.
         cache: Folder to keep the result in; isolating the garments takes minutes.
     """
     rows = photo_rows(folder, split)
@@ -208,11 +219,10 @@ def load_photos(folder: Path, split: Split, *, renderings: bool = False, cache: 
     def pictures() -> Pictures:
         paths = [folder / "images" / f"{row['image']}.jpg" for row in rows]
         with ThreadPoolExecutor() as pool:  # OpenCV releases the interpreter lock
-            rendered = list(pool.map(render if renderings else _canonical_only, paths))
-        targets = [target(PHOTO_LABELS[row["label"]]) for row in rows]
-        return _repeated(rendered, targets, [row["label"] for row in rows])
+            rendered = list(pool.map(lambda path: canonicalize(path).renderings, paths))
+        return _repeated(rendered, [PHOTO_LABELS[row["label"]] for row in rows], [row["label"] for row in rows])
 
-    return _cached(cache, f"photos-{split}-{'all' if renderings else 'canonical'}", pictures)
+    return _cached(cache, f"photos-{split}", pictures)
 
 
 def load_street(folder: Path, split: Split, *, cache: Path | None = None, smallest: float = 0.004) -> Pictures:
@@ -238,8 +248,10 @@ def load_street(folder: Path, split: Split, *, cache: Path | None = None, smalle
     def pictures() -> Pictures:
         paths = [path for path in sorted((folder / "masks").glob("*.png")) if split_of(f"street {path.stem[:-1]}") == split]
         found = [garment for path in paths for garment in garments(path)]
-        targets = [target(STREET_LABELS[name]) for name, _ in found]
-        return _repeated([[pixels] for _, pixels in found], targets, [name for name, _ in found])
+        names_found = [name for name, _ in found]
+        return _repeated(
+            [pixels[np.newaxis] for _, pixels in found], [STREET_LABELS[name] for name in names_found], names_found
+        )
 
     return _cached(cache, f"street-{split}", pictures)
 
@@ -251,45 +263,20 @@ def load_feedback(folder: Path) -> Pictures:
         folder: A journal of `fashion_classifier.monitoring`. The last correction of a picture counts.
     """
     corrections = {event["id"]: event for event in read_events(folder) if event["event"] == "correction" and event["picture"]}
-    rendered = [[canonicalize(folder / event["picture"]).pixels] for event in corrections.values()]
+    rendered = [canonicalize(folder / event["picture"]).renderings for event in corrections.values()]
     labels = [event["label"] for event in corrections.values()]
-    return _repeated(rendered, [target(() if label == NONE_OF_THE_TEN else (label,)) for label in labels], labels)
+    return _repeated(rendered, [() if label == NONE_OF_THE_TEN else (label,) for label in labels], labels)
 
 
-def render(path: Path) -> list[UInt8Array]:
-    """Five 28x28 readings of one photo, so that the network forgives a bad cut-out.
-
-    The canonical one; the whole picture squashed, negated, and as it is; the cut-out stretched to full contrast, in both
-    polarities.
-    """
-    canonical = canonicalize(path)
-    squashed = cv2.resize(to_gray(canonical.photo), (SIZE, SIZE), interpolation=cv2.INTER_AREA).astype(np.uint8)
-    stretched = _stretch(canonical)
-    garment = canonical.pixels > 0
-    return [canonical.pixels, ~squashed, squashed, stretched, np.where(garment, ~stretched, 0).astype(np.uint8)]
-
-
-def _canonical_only(path: Path) -> list[UInt8Array]:
-    return [canonicalize(path).pixels]
-
-
-def _stretch(canonical: CanonicalImage) -> UInt8Array:
-    """The canonical image with its garment's 2nd to 98th percentile stretched over the whole scale."""
-    pixels = canonical.pixels.astype(np.float32)
-    garment = pixels > 0
-    if not garment.any():
-        return canonical.pixels
-    low, high = np.percentile(pixels[garment], (2, 98))
-    stretched = np.clip((pixels - low) * (255 / max(high - low, 1)), 0, 255)
-    return np.where(garment, stretched, 0).astype(np.uint8)
-
-
-def _repeated(rendered: list[list[UInt8Array]], targets: list[Float32Array], groups: list[str]) -> Pictures:
+def _repeated(rendered: list[UInt8Array], accepted: list[tuple[str, ...]], groups: list[str]) -> Pictures:
+    """One row for each rendering; the lists have one entry a picture."""
     counts = [len(renderings) for renderings in rendered]
+    targets = np.array([target(labels) for labels in accepted], np.float32).reshape(-1, len(LABELS))
     return Pictures(
-        np.array([pixels for renderings in rendered for pixels in renderings], np.uint8).reshape(-1, SIZE, SIZE),
-        np.repeat(np.array(targets, np.float32).reshape(-1, len(LABELS)), counts, axis=0),
+        np.concatenate([np.empty((0, SIZE, SIZE), np.uint8), *rendered]),
+        np.repeat(targets, counts, axis=0),
         tuple(np.repeat(groups, counts).tolist()),
+        np.repeat(np.arange(len(rendered)), counts),
     )
 
 
@@ -297,11 +284,17 @@ def _cached(folder: Path | None, name: str, make: Callable[[], Pictures]) -> Pic
     path = None if folder is None else folder / f"{name}-{PREPROCESSING_VERSION}.npz"
     if path is not None and path.is_file():
         with np.load(path) as stored:
-            return Pictures(stored["images"], stored["targets"], tuple(stored["groups"].tolist()))
+            return Pictures(stored["images"], stored["targets"], tuple(stored["groups"].tolist()), stored["numbers"])
     pictures = make()
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, images=pictures.images, targets=pictures.targets, groups=np.array(pictures.groups, str))
+        np.savez_compressed(
+            path,
+            images=pictures.images,
+            targets=pictures.targets,
+            groups=np.array(pictures.groups, str),
+            numbers=pictures.numbers,
+        )
     return pictures
 
 

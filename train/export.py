@@ -9,6 +9,7 @@ network agree on the whole test set, and writes what it measured into the manife
 
 import argparse
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,9 +62,11 @@ def export(
         training = {"source": source.name, "versions": versions()}
 
     sets = [data.validation] if photos is None else [data.validation, photos.of_the_ten()]
-    logits = [_logits(network, pictures.images, flip) for pictures in sets]
-    temperature = fit_temperature(np.concatenate(logits, axis=1), np.concatenate([pictures.targets for pictures in sets]))
-    confidences = [softmax(values / temperature, axis=2).mean(axis=0).max(axis=1) for values in logits]
+    logits = [(_logits(network, pictures.images, flip), pictures) for pictures in sets]
+    temperature = fit_temperature(logits)
+    confidences = [
+        pictures.averaged(softmax(values / temperature, axis=2).mean(axis=0))[0].max(axis=1) for values, pictures in logits
+    ]
 
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
@@ -160,17 +163,20 @@ def explanation_layer(network: keras.Model) -> str | None:
     return FEATURES if FEATURES in names else convolutions[-1] if convolutions else None
 
 
-def fit_temperature(logits: Float64Array, targets: npt.NDArray[np.float32]) -> float:
+def fit_temperature(sets: Sequence[tuple[Float64Array, Pictures]]) -> float:
     """The temperature that minimises the negative log-likelihood (Guo et al. 2017, arXiv 1706.04599, section 4.2).
 
     Args:
-        logits: (views, n, 10); probabilities are averaged over views.
-        targets: (n, 10), 1 at each acceptable class, as in `train.data`.
+        sets: Logits (views, n, 10) with the n rows that they answer; probabilities are averaged over views and renderings.
     """
 
     def loss(log_temperature: float) -> float:
-        probabilities = softmax(logits / np.exp(log_temperature), axis=2).mean(axis=0)
-        return float(-np.log((probabilities * targets).sum(axis=1) + 1e-12).mean())
+        total, count = 0.0, 0
+        for logits, pictures in sets:
+            probabilities, targets = pictures.averaged(softmax(logits / np.exp(log_temperature), axis=2).mean(axis=0))
+            total -= float(np.log((probabilities * targets).sum(axis=1) + 1e-12).sum())
+            count += len(targets)
+        return total / count
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
 

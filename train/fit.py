@@ -20,6 +20,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 from keras import ops
+from scipy.special import softmax
 
 from fashion_classifier.preprocessing import PREPROCESSING_VERSION
 from train.architectures import ARCHITECTURES
@@ -146,14 +147,17 @@ class Validation(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         for name, pictures in self.sets.items():
             logits = self.model.predict(as_input(pictures.images), batch_size=500, verbose=0)
-            right = pictures.targets[np.arange(len(pictures)), logits.argmax(axis=1)]
+            answers, targets = pictures.averaged(softmax(logits, axis=1))
+            right = targets[np.arange(len(targets)), answers.argmax(axis=1)]
             if logs is not None:
                 logs[f"val_{name}_accuracy"] = float(right.mean())
 
 
-def compile_model(recipe: Recipe, steps: int) -> keras.Model:
-    """A fresh network with the recipe's loss and optimizer, for a training of so many steps."""
+def compile_model(recipe: Recipe, steps: int, initial: Path | None = None) -> keras.Model:
+    """A network with the recipe's loss and optimizer, for a training of so many steps; fresh, or with a run's weights."""
     model = ARCHITECTURES[recipe.architecture]()
+    if initial is not None:
+        model.load_weights(initial / WEIGHTS)  # before compile, which would load the optimizer's state as well
     if recipe.optimizer == "adam":
         optimizer = keras.optimizers.Adam(recipe.learning_rate)
         loss: keras.losses.Loss = keras.losses.CategoricalCrossentropy(from_logits=True)
@@ -170,7 +174,14 @@ def compile_model(recipe: Recipe, steps: int) -> keras.Model:
 
 
 def fit(
-    recipe: Recipe, data: FashionMNIST, others: Pictures | None, validation: dict[str, Pictures], run: Path, command: str = ""
+    recipe: Recipe,
+    data: FashionMNIST,
+    others: Pictures | None,
+    validation: dict[str, Pictures],
+    run: Path,
+    *,
+    initial: Path | None = None,
+    command: str = "",
 ) -> None:
     """Train to the recipe's end, from the start or from where the run folder stopped, and keep the weights in it.
 
@@ -180,6 +191,7 @@ def fit(
         others: Photo renderings and street cut-outs to train on as well.
         validation: Sets to measure after each epoch, by name.
         run: The run folder.
+        initial: A finished run of the same architecture whose weights to start from.
         command: What was typed, for the record.
     """
     run.mkdir(parents=True, exist_ok=True)
@@ -201,7 +213,7 @@ def fit(
     keras.utils.set_random_seed(recipe.seed)
     keras.mixed_precision.set_global_policy(recipe.precision)
     batches = Batches(data.training, others, recipe)
-    model = compile_model(recipe, steps=recipe.epochs * len(batches))
+    model = compile_model(recipe, recipe.epochs * len(batches), initial)
     callbacks = [
         keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.start(epoch)),
         Validation(validation),
@@ -227,7 +239,9 @@ def main() -> None:
     parser.add_argument("--street", type=Path, help="folder of the street photos (labels.json, photos/, masks/)")
     parser.add_argument("--feedback", type=Path, help="folder of a journal with visitors' corrections")
     parser.add_argument("--cache", type=Path, default=Path("runs/cache"), help="where canonical photos are kept")
+    parser.add_argument("--initial", type=Path, help="a finished run of the same network to start from")
     parser.add_argument("--epochs", type=int)
+    parser.add_argument("--photo-draws", type=int, help="photo renderings and street cut-outs to see an epoch")
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--seed", type=int)
@@ -241,7 +255,7 @@ def main() -> None:
     validation = {"fashion_mnist": data.validation}
     sources = []
     if recipe.photo_draws and arguments.photos:
-        sources.append(load_photos(arguments.photos, "training", renderings=True, cache=arguments.cache))
+        sources.append(load_photos(arguments.photos, "training", cache=arguments.cache))
         validation["photos"] = load_photos(arguments.photos, "validation", cache=arguments.cache)
     if recipe.photo_draws and arguments.street:
         sources.append(load_street(arguments.street, "training", cache=arguments.cache))
@@ -255,7 +269,15 @@ def main() -> None:
         if name != "recipe" and value != parser.get_default(name)
     ]
     command = " ".join(["python -m train.fit", arguments.recipe, *typed])
-    fit(recipe, data, Pictures.joined(sources) if sources else None, validation, arguments.run, command)
+    fit(
+        recipe,
+        data,
+        Pictures.joined(sources) if sources else None,
+        validation,
+        arguments.run,
+        initial=arguments.initial,
+        command=command,
+    )
 
 
 if __name__ == "__main__":

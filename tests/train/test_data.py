@@ -15,7 +15,6 @@ from train.data import (
     load_photos,
     load_street,
     photo_rows,
-    render,
     split_of,
     target,
 )
@@ -98,24 +97,28 @@ def photos(tmp_path: Path) -> Path:
 def test_photos(photos: Path, tmp_path: Path) -> None:
     assert [row["image"] for row in photo_rows(photos, "training")] == ["a", "b", "d"]
     training = load_photos(photos, "training", cache=tmp_path / "cache")
-    assert training.groups == ("Shirt", "Shoes", "Hat")
-    assert training.targets.sum(axis=1).tolist() == [1, 3, 0]
-    np.testing.assert_array_equal(training.images[0], canonicalize(photos / "images" / "a.jpg").pixels)
-    assert training.of_the_ten().groups == ("Shirt", "Shoes")
+    assert training.groups == ("Shirt",) * 5 + ("Shoes",) * 5 + ("Hat",) * 5
+    assert training.targets.sum(axis=1).tolist() == [1] * 5 + [3] * 5 + [0] * 5
+    assert training.numbers.tolist() == [0] * 5 + [1] * 5 + [2] * 5
+    np.testing.assert_array_equal(training.images[5:10], canonicalize(photos / "images" / "b.jpg").renderings)
+    assert set(training.of_the_ten().groups) == {"Shirt", "Shoes"}
     again = load_photos(photos, "training", cache=tmp_path / "cache")  # now from the cache
     np.testing.assert_array_equal(again.images, training.images)
+    np.testing.assert_array_equal(again.numbers, training.numbers)
     assert again.groups == training.groups
 
 
-def test_renderings(photos: Path) -> None:
-    all_of_them = load_photos(photos, "validation", renderings=True)
-    assert all_of_them.groups == ("T-Shirt",) * 5
-    canonical, squashed, positive, stretched, inverted = all_of_them.images
-    np.testing.assert_array_equal(squashed, ~positive)
-    garment = canonical > 0
-    np.testing.assert_array_equal(inverted[garment], ~stretched[garment])
-    assert stretched[~garment].max() == inverted[~garment].max() == 0
-    np.testing.assert_array_equal(np.stack(render(photos / "images" / "c.jpg")), all_of_them.images)
+def test_a_split_without_photos(photos: Path) -> None:
+    assert len(load_photos(photos, "test")) == 0
+
+
+def test_averages_are_over_the_renderings_of_a_picture() -> None:
+    pictures = Pictures(
+        np.zeros((4, 28, 28), np.uint8), np.eye(10, dtype=np.float32)[[3, 3, 5, 3]], ("",) * 4, np.array([7, 7, 2, 7])
+    )
+    means, targets = pictures.averaged(np.array([[1.0, 0.0], [4.0, 3.0], [9.0, 8.0], [1.0, 0.0]]))
+    assert means.tolist() == [[9.0, 8.0], [2.0, 1.0]]
+    assert targets.argmax(axis=1).tolist() == [5, 3]
 
 
 def test_street(tmp_path: Path) -> None:
@@ -140,9 +143,10 @@ def test_street(tmp_path: Path) -> None:
 
 
 def test_joined() -> None:
-    one = Pictures(np.zeros((1, 28, 28), np.uint8), np.eye(10, dtype=np.float32)[:1], ("a",))
-    two = Pictures(np.ones((2, 28, 28), np.uint8), np.eye(10, dtype=np.float32)[1:3], ("b", "c"))
+    one = Pictures(np.zeros((2, 28, 28), np.uint8), np.eye(10, dtype=np.float32)[[0, 0]], ("a", "a"), np.array([0, 0]))
+    two = Pictures(np.ones((2, 28, 28), np.uint8), np.eye(10, dtype=np.float32)[1:3], ("b", "c"), np.array([0, 1]))
     joined = Pictures.joined([one, two])
-    assert joined.images[:, 0, 0].tolist() == [0, 1, 1]
-    assert joined.targets.argmax(axis=1).tolist() == [0, 1, 2]
-    assert joined.groups == ("a", "b", "c")
+    assert joined.images[:, 0, 0].tolist() == [0, 0, 1, 1]
+    assert joined.targets.argmax(axis=1).tolist() == [0, 0, 1, 2]
+    assert joined.groups == ("a", "a", "b", "c")
+    assert joined.numbers.tolist() == [0, 0, 1, 2]

@@ -106,7 +106,9 @@ def test_temperature_of_known_overconfidence() -> None:
     z = rng.normal(size=(20_000, 10)) * 2
     p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
     labels = (p.cumsum(axis=1) > rng.random((20_000, 1))).argmax(axis=1)
-    assert fit_temperature(3 * z[np.newaxis], np.eye(10, dtype=np.float32)[labels]) == pytest.approx(3, rel=0.03)
+    targets = np.eye(10, dtype=np.float32)[labels]
+    pictures = Pictures(np.zeros((20_000, 28, 28), np.uint8), targets, ("",) * 20_000, np.arange(20_000))
+    assert fit_temperature([(3 * z[np.newaxis], pictures)]) == pytest.approx(3, rel=0.03)
 
 
 def test_confused_pairs_count_both_ways() -> None:

@@ -63,14 +63,14 @@ def test_batches_repeat_themselves(thumbnails: Pictures) -> None:
 def test_rare_classes_are_drawn_more_often(thumbnails: Pictures) -> None:
     # 100 pictures of class 0 and 4 of class 1: the shares are sqrt(100) and sqrt(4) of 12
     targets = np.eye(10, dtype=np.float32)[[0] * 100 + [1] * 4]
-    others = Pictures(np.zeros((104, 28, 28), np.uint8), targets, ("",) * 104)
+    others = Pictures(np.zeros((104, 28, 28), np.uint8), targets, ("",) * 104, np.arange(104))
     batches = Batches(thumbnails, others, replace(RECIPES["resnet"], photo_draws=12_000))
     drawn = batches.order[batches.order >= 200] - 200
     assert np.mean(drawn >= 100) == pytest.approx(2 / 12, abs=0.02)
 
 
 def test_a_run_learns_and_leaves_its_folder(data: FashionMNIST, tmp_path: Path) -> None:
-    fit(replace(TINY, epochs=15), data, None, {"fashion_mnist": data.validation}, tmp_path, "the command")
+    fit(replace(TINY, epochs=15), data, None, {"fashion_mnist": data.validation}, tmp_path, command="the command")
     history = load_history(tmp_path)
     assert len(history) == 15
     assert history[-1]["accuracy"] > 0.75 > 0.6 > history[0]["accuracy"]
@@ -117,8 +117,17 @@ def test_a_folder_of_another_recipe_is_not_continued(data: FashionMNIST, tmp_pat
 
 
 def test_photos_are_trained_on_and_validated(data: FashionMNIST, tmp_path: Path) -> None:
-    photos = Pictures(data.training.images[:40], np.tile(target(["Sandal", "Sneaker"]), (40, 1)), ("Shoes",) * 40)
+    photos = Pictures(
+        data.training.images[:40], np.tile(target(["Sandal", "Sneaker"]), (40, 1)), ("Shoes",) * 40, np.arange(40)
+    )
     recipe = replace(RECIPES["resnet"], architecture="cnn", epochs=1, batch_size=40, photo_draws=40)
     fit(recipe, data, photos, {"photos": photos}, tmp_path)
     assert 0 <= load_history(tmp_path)[0]["val_photos_accuracy"] <= 1
     assert load_config(tmp_path)["data"]["training"] == {"fashion-mnist": 160, "photos and street": 40}
+
+
+def test_a_run_can_start_from_another(data: FashionMNIST, tmp_path: Path) -> None:
+    fit(replace(TINY, epochs=1), data, None, {}, tmp_path / "first")
+    fit(replace(TINY, epochs=1, learning_rate=0.0), data, None, {}, tmp_path / "second", initial=tmp_path / "first")
+    for a, b in zip(load_network(tmp_path / "first").weights, load_network(tmp_path / "second").weights, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
