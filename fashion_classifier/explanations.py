@@ -104,7 +104,10 @@ def _activation_map(bundle: Bundle, layer: str, method: Method, index: int, pixe
 
     visualization = {"gradcam": Gradcam, "gradcam++": GradcamPlusPlus, "scorecam": Scorecam}[method](model)
     inputs = pixels[np.newaxis, ..., np.newaxis].astype(np.float32) / 255
-    raw = visualization(CategoricalScore([index]), inputs, penultimate_layer=layer, normalize_cam=False)
+    # without the last argument tf-keras-vis would go back to the convolution before the layer, past its normalization
+    raw = visualization(
+        CategoricalScore([index]), inputs, penultimate_layer=layer, normalize_cam=False, seek_penultimate_conv_layer=False
+    )
     heatmap = np.clip(np.nan_to_num(np.asarray(raw, np.float32)[0], nan=0, posinf=0, neginf=0), 0, None)
     scaled: Float32Array = heatmap / heatmap.max() if heatmap.max() > 0 else heatmap
     return scaled
