@@ -1,7 +1,6 @@
 """The Space: the page, and the endpoints /predict and /explain for `gradio_client`."""
 
 import base64
-import binascii
 import csv
 import html
 import logging
@@ -22,6 +21,7 @@ from pydantic import model_validator
 
 from fashion_classifier import (
     LABELS,
+    Explanation,
     ExplanationError,
     FashionClassifier,
     InvalidImageError,
@@ -35,6 +35,7 @@ from fashion_classifier.monitoring import NONE_OF_THE_TEN, journal_from_environm
 EXAMPLES = Path(__file__).parent / "examples"
 METHODS: list[tuple[str, Method]] = [("Grad-CAM", "gradcam"), ("Grad-CAM++", "gradcam++"), ("Score-CAM", "scorecam")]
 PREDICTED = "the answer"  # the target of an explanation unless another name is chosen
+MAX_DATA_URL = 20_000_000  # characters, three quarters as many bytes; uploads have max_file_size
 NOT_SURE = "Not sure: this may be none of the ten"
 LAUNCH_OPTIONS: dict[str, Any] = {
     "theme": gr.themes.Soft(),
@@ -81,11 +82,8 @@ def explain_endpoint(
         nothing that speaks for the target), heatmap (28 rows of 28 numbers in [0, 1] over the canonical image) and
         prediction (what /predict gives).
     """
-    prediction = _predict(image)
-    try:
-        explanation = explain(prediction, method=method, target=None if target in (PREDICTED, None, "") else target)
-    except ExplanationError as error:
-        raise _error(str(error)) from error
+    prediction, _ = _recorded(image)
+    explanation = _explained(prediction, target, method)
     return explanation.overlay(), {
         "target": explanation.target,
         "method": explanation.method,
@@ -108,17 +106,22 @@ def show_explanation(image: dict[str, Any] | None, target: str, method: Method) 
     """The page's heat map and a sentence on it."""
     if image is None:
         return None, ""
-    overlay, explanation = explain_endpoint(image, target, method)
-    if explanation["empty"]:
-        return overlay, f"The map is empty: {explanation['method']} finds nothing that speaks for {explanation['target']}."
-    return _at_least(overlay), f"Red speaks most for **{explanation['target']}**."
+    explanation = _explained(_predict(image), target, method)  # the prediction is in the journal already
+    overlay = _at_least(explanation.overlay())
+    if explanation.empty:
+        return overlay, f"The map is empty: {explanation.method} finds nothing that speaks for {explanation.target}."
+    return overlay, f"Red speaks most for **{explanation.target}**."
 
 
 def send_correction(image: dict[str, Any] | None, event: str, label: str | None, keep_picture: bool) -> str:
     """Write down what a visitor says that the picture shows."""
-    if image is None or not label:
+    if image is None or not label or not event:
         raise _error("Choose a picture and its right name first.")
-    journal.correct(event, _predict(image), label, keep_picture=bool(keep_picture))
+    try:
+        journal.correct(event, _predict(image), label, keep_picture=bool(keep_picture))
+    except (OSError, ValueError) as error:
+        logging.getLogger(__name__).warning("A correction was not noted: %s", error)
+        raise _error("The correction could not be noted.") from error
     return "Thank you, noted with your picture." if keep_picture else "Thank you, noted without your picture."
 
 
@@ -128,8 +131,9 @@ class PictureData(ImageData):
     @model_validator(mode="before")
     @classmethod
     def _not_a_path(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            raise _error("Received a text in place of a picture; wrap the file's path in gradio_client.handle_file.")
+        if not isinstance(value, dict | ImageData):
+            kind = "a text" if isinstance(value, str) else f"{type(value).__name__}"
+            raise _error(f"Received {kind} in place of a picture; wrap the file's path in gradio_client.handle_file.")
         return value
 
 
@@ -145,8 +149,14 @@ def _predict(image: dict[str, Any] | None) -> Prediction:
         return classifier.predict(_file(image))
     except InvalidImageError as error:
         # the problem only: the accepted Python types mean nothing here
-        text = f"{error.problem} Accepted: {', '.join(FORMATS)} files."
-        raise _error(text.replace(str(image.get("path")), image.get("orig_name") or "upload")) from error
+        raise _error(f"{error.problem} Accepted: {', '.join(FORMATS)} files.") from error
+
+
+def _explained(prediction: Prediction, target: str | None, method: Method) -> Explanation:
+    try:
+        return explain(prediction, method=method, target=None if target in (PREDICTED, None, "") else target)
+    except ExplanationError as error:
+        raise _error(str(error)) from error
 
 
 def _recorded(image: dict[str, Any] | None) -> tuple[Prediction, str]:
@@ -160,16 +170,20 @@ def _recorded(image: dict[str, Any] | None) -> tuple[Prediction, str]:
         return prediction, ""
 
 
-def _file(image: dict[str, Any]) -> str | bytes:
-    """The path of an upload, which Gradio has checked to be one, or the bytes of a data URL."""
+def _file(image: dict[str, Any]) -> bytes:
+    """What was uploaded, under a path that Gradio has checked, or sent as a data URL; errors about bytes tell no path."""
     if path := image.get("path"):
-        return str(path)
+        return Path(path).read_bytes()
     url = image.get("url") or ""
+    if len(url) > MAX_DATA_URL:
+        raise _error(
+            f"Received a data URL of {len(url):,} characters; at most {MAX_DATA_URL:,} are taken, upload a file instead."
+        )
     if not url.startswith("data:"):
         raise _error("Received no picture file; API clients wrap its path in gradio_client.handle_file.")
     try:
         return base64.b64decode(url.partition(",")[2], validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise _error("Received a data URL that is not valid base64.") from error
 
 

@@ -4,6 +4,7 @@ python -m fashion_classifier photo.jpg more/*.png --top 3 --json
 """
 
 import argparse
+import io
 import json
 import sys
 
@@ -25,6 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print a JSON array, one object a picture, in order")
     parser.add_argument("--model", metavar="REF", help="a bundle's folder, or owner/name@revision on the Hugging Face Hub")
     options = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # a file's name may have characters that the terminal has not
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         classifier = FashionClassifier.from_pretrained(options.model)
     except FashionClassifierError as error:

@@ -5,9 +5,12 @@ A network never travels without its labels, preprocessing version, calibration a
 
 import hashlib
 import json
+import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import Any
 
 from fashion_classifier.errors import InvalidBundleError, ModelIntegrityError
@@ -58,6 +61,21 @@ class Manifest:
         return json.dumps(asdict(self), indent=2) + "\n"
 
 
+_ACCEPTED_VALUES: dict[str, tuple[type | UnionType, Callable[[Any], bool]]] = {
+    "version": (str, bool),  # not empty
+    "architecture": (str, bool),
+    "labels": (list, lambda labels: True),  # compared with ours
+    "preprocessing": (str, bool),
+    "temperature": (int | float, lambda value: 0 < value < math.inf),
+    "flip": (bool, lambda value: True),
+    "uncertain_below": (int | float, lambda value: math.isfinite(value)),
+    "explanation_layer": (str | NoneType, lambda value: value != ""),
+    "metrics": (dict, lambda value: True),
+    "training": (dict, lambda value: True),
+    "files": (dict, lambda files: all(isinstance(value, str) and "/" not in name for name, value in files.items())),
+}
+
+
 @dataclass(frozen=True)
 class Bundle:
     """A folder with a readable manifest. Files are checked against their checksum when they are first used.
@@ -88,6 +106,9 @@ class Bundle:
         if content.keys() != names:
             missing, unknown = sorted(names - content.keys()), sorted(content.keys() - names)
             raise InvalidBundleError(self.path, f"{MANIFEST} lacks {missing} and has unknown {unknown}.")
+        for name, (kinds, accepted) in _ACCEPTED_VALUES.items():
+            if not isinstance(content[name], kinds) or not accepted(content[name]):
+                raise InvalidBundleError(self.path, f"{MANIFEST} has {content[name]!r} for {name}.")
         manifest = Manifest(**content | {"labels": tuple(content["labels"])})
         if manifest.labels != LABELS:
             raise InvalidBundleError(self.path, f"its labels are {manifest.labels}, this package knows {LABELS}.")

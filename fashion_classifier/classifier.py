@@ -5,7 +5,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
+from types import NoneType
 from typing import TypeGuard, cast, overload
 
 import numpy as np
@@ -62,7 +64,9 @@ class FashionClassifier:
         if ref is None and revision is not None:
             raise InvalidReferenceError(None, f"the revision {revision!r} needs a name on the Hub")
         ref = ref if ref is not None else os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL
-        if isinstance(ref, str) and not Path(ref).is_dir():
+        if not isinstance(ref, str | Path) or not str(ref) or not isinstance(revision, str | NoneType):
+            raise InvalidReferenceError(ref, f"it is of type {type(ref).__name__}, the revision of {type(revision).__name__}")
+        if isinstance(ref, str) and not os.path.isdir(ref):  # noqa: PTH112 - pathlib raises for names that are too long
             return cls(hub.load(*hub.parse_reference(ref, revision)))
         if revision is not None:
             hint = f"; for the name on the Hub write '{ref}@{revision}'" if isinstance(ref, str) else ""
@@ -100,20 +104,22 @@ class FashionClassifier:
             raise InvalidImageError(
                 f"Received an object of type {type(pictures).__name__}.", f"{ACCEPTED[:-1]}, or an iterable of these."
             )
-        many = cast(Iterable[Picture | CanonicalImage], pictures)
-        return self._answer([_canonicalize_at(index, picture) for index, picture in enumerate(many)])
+        many = enumerate(cast(Iterable[Picture | CanonicalImage], pictures))
+        predictions: list[Prediction] = []
+        while batch := [_canonicalize_at(index, picture) for index, picture in islice(many, BATCH)]:
+            predictions += self._answer(batch)
+        return predictions
 
     def _answer(self, images: list[CanonicalImage]) -> list[Prediction]:
+        """One run of the network for all renderings of all images."""
         labels = self.bundle.manifest.labels
-        predictions = []
-        for start in range(0, len(images), BATCH):
-            batch = images[start : start + BATCH]
-            rows = self.probabilities(np.concatenate([image.renderings for image in batch]))
-            ends = np.cumsum([len(image.renderings) for image in batch])[:-1]
-            for image, answers in zip(batch, np.split(rows, ends), strict=True):
-                answer = answers.mean(axis=0).tolist()
-                predictions.append(Prediction(dict(zip(labels, answer, strict=True)), image, self.bundle))
-        return predictions
+        rows = self.probabilities(np.concatenate([image.renderings for image in images]))
+        ends = np.cumsum([len(image.renderings) for image in images])[:-1]
+        answers = (answers.mean(axis=0).tolist() for answers in np.split(rows, ends))
+        return [
+            Prediction(dict(zip(labels, answer, strict=True)), image, self.bundle)
+            for image, answer in zip(images, answers, strict=True)
+        ]
 
     def probabilities(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """The calibrated answer to canonical images: (n, 28, 28) uint8 -> (n, 10) float64, rows sum to 1."""

@@ -3,8 +3,10 @@
 TensorFlow is loaded on the first call.
 """
 
+import os
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -79,6 +81,10 @@ def explain(prediction: Prediction, *, method: Method = "gradcam", target: str |
             installed.
         InvalidBundleError: The Keras model of the prediction's bundle is missing or changed.
     """
+    if not isinstance(prediction, Prediction):
+        raise ExplanationError(
+            f"explain takes a Prediction, as predict gives it for one picture, not {type(prediction).__name__}."
+        )
     if method not in get_args(Method):
         raise ExplanationError(f"Unknown method {method!r}; allowed are {', '.join(get_args(Method))}.")
     target = prediction.label if target is None else target
@@ -96,7 +102,7 @@ def explain(prediction: Prediction, *, method: Method = "gradcam", target: str |
 
 def _activation_map(bundle: Bundle, layer: str, method: Method, index: int, pixels: UInt8Array) -> Float32Array:
     """(28, 28) float32, its maximum scaled to 1; all zero where the method gives nothing finite and positive."""
-    model = _keras_model(bundle)
+    model = _keras_model(bundle.file(KERAS_MODEL), bundle.manifest.files[KERAS_MODEL])
     from tf_keras_vis.gradcam import Gradcam
     from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
     from tf_keras_vis.scorecam import Scorecam
@@ -113,10 +119,11 @@ def _activation_map(bundle: Bundle, layer: str, method: Method, index: int, pixe
     return scaled
 
 
-@cache
-def _keras_model(bundle: Bundle) -> "keras.Model":
-    """The bundle's network on TensorFlow, its outputs the logits that the maps differentiate."""
-    path = bundle.file(KERAS_MODEL)
+@lru_cache(maxsize=2)
+def _keras_model(path: Path, checksum: str) -> "keras.Model":
+    """The network in a verified file on TensorFlow, its outputs the logits that the maps differentiate."""
+    if (backend := os.environ.get("KERAS_BACKEND", "tensorflow")) != "tensorflow":
+        raise ExplanationError(f"Explanations need Keras on TensorFlow, KERAS_BACKEND says {backend!r}: set it to tensorflow.")
     try:
         import keras
         import tf_keras_vis  # noqa: F401 - only to see whether it is there

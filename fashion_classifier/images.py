@@ -5,6 +5,7 @@ CMYK files each have a way of turning into a wrong picture without an error.
 """
 
 import io
+import os
 import re
 import threading
 import warnings
@@ -60,8 +61,8 @@ def load_image(picture: Picture) -> UInt8Array:
         return _to_array(_from_array(picture, "The array"))
     if isinstance(picture, Image.Image):
         return _decode(picture, "The PIL image")
-    if isinstance(picture, str | Path):
-        return _from_path(picture)
+    if isinstance(picture, str | os.PathLike):
+        return _from_path(os.fspath(picture))
     if isinstance(picture, bytes | bytearray | memoryview):
         return _from_bytes(bytes(picture), "The data")
     if callable(getattr(picture, "read", None)):

@@ -57,6 +57,7 @@ class Journal:
                 "event": "prediction",
                 "id": event,
                 "version": prediction.model_version,
+                "commit": prediction.model_commit,
                 "label": prediction.label,
                 "confidence": round(prediction.confidence, 4),
                 "uncertain": prediction.uncertain,
@@ -150,7 +151,8 @@ def read_events(folder: Path) -> list[dict[str, Any]]:
     for path in sorted(folder.glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines():
             try:
-                events.append(json.loads(line))
-            except json.JSONDecodeError:
-                _log.warning("%s holds a line that is not JSON: %.80r", path, line)
-    return sorted(events, key=lambda event: str(event["time"]))
+                event = json.loads(line)
+                events.append(event | {"time": str(event["time"])})
+            except (ValueError, TypeError, KeyError):
+                _log.warning("%s holds a line that is not an event: %.80r", path, line)
+    return sorted(events, key=lambda event: event["time"])

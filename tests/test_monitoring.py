@@ -39,6 +39,7 @@ def test_a_prediction_is_one_line_without_the_picture(tmp_path: Path) -> None:
         "event": "prediction",
         "id": event,
         "version": Bundle(DEFAULT_MODEL).manifest.version,
+        "commit": None,
         "label": "Coat",
         "confidence": 0.91,
         "uncertain": False,
@@ -87,15 +88,15 @@ def test_many_threads_and_two_processes_worth_of_journals(tmp_path: Path) -> Non
 def test_a_line_cut_off_by_a_crash_loses_only_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     Journal(tmp_path).record(predicted(), 0.1)
     (path,) = tmp_path.iterdir()
-    path.write_text(path.read_text() + '{"event": "predic')
+    path.write_text(path.read_text() + '5\n{"event": "predic')
     assert len(read_events(tmp_path)) == 1
-    assert "holds a line that is not JSON" in caplog.text
+    assert "holds a line that is not an event" in caplog.text
 
 
 def test_corrections_come_back_for_training(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.correct("a", predicted(), "Shirt", keep_picture=True)
-    journal.correct("a", predicted(), "Dress", keep_picture=True)  # changed their mind
+    journal.correct("a", predicted(), "Dress", keep_picture=False)  # changed their mind
     journal.correct("b", predicted(shade=90), NONE_OF_THE_TEN, keep_picture=True)
     journal.correct("c", predicted(), "Bag", keep_picture=False)
     pictures = load_feedback(tmp_path)
@@ -106,7 +107,7 @@ def test_corrections_come_back_for_training(tmp_path: Path) -> None:
         [sys.executable, "-m", "train.data", "--feedback", str(tmp_path)], capture_output=True, text=True, check=True
     )
     lines = result.stdout.splitlines()
-    assert lines[0] == "4 corrections, 3 with their picture"
+    assert lines[0] == "4 corrections, 2 with their picture"
     assert "1 x answered Coat, corrected to Bag" in lines
 
 

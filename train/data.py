@@ -262,9 +262,11 @@ def load_feedback(folder: Path) -> Pictures:
     Args:
         folder: A journal of `fashion_classifier.monitoring`. The last correction of a picture counts.
     """
-    corrections = {event["id"]: event for event in read_events(folder) if event["event"] == "correction" and event["picture"]}
-    rendered = [canonicalize(folder / event["picture"]).renderings for event in corrections.values()]
-    labels = [event["label"] for event in corrections.values()]
+    corrections = [event for event in read_events(folder) if event["event"] == "correction"]
+    last = {event["id"]: event["label"] for event in corrections}
+    pictures = {event["id"]: event["picture"] for event in corrections if event["picture"]}
+    rendered = [canonicalize(folder / picture).renderings for picture in pictures.values()]
+    labels = [last[event] for event in pictures]
     return _repeated(rendered, [() if label == NONE_OF_THE_TEN else (label,) for label in labels], labels)
 
 

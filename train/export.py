@@ -45,7 +45,7 @@ def export(
     Args:
         source: A finished run folder, or a .keras or .h5 file whose network takes 28x28 images and gives ten outputs.
             Such a file can run code when it is loaded: only those that you trust.
-        out: Folder of the bundle; what a former bundle left there is replaced.
+        out: Folder of the bundle; a former bundle there is replaced.
         version: Of the model, such as "1.0.0".
         data: Fashion-MNIST; its validation part calibrates, its test part is measured.
         photos: Validation photos to calibrate on as well.
@@ -53,7 +53,10 @@ def export(
 
     Raises:
         ValueError: The network has other inputs or outputs, or its two forms do not agree.
+        FileExistsError: The folder holds something other than a bundle.
     """
+    if out.exists() and any(out.iterdir()) and not (out / MANIFEST).is_file():
+        raise FileExistsError(f"{out} holds something other than a bundle; give a new folder, or a bundle's to replace it.")
     if source.is_dir():
         network, training = load_network(source), load_config(source)
         architecture, flip = training["recipe"]["architecture"], bool(training["recipe"]["augmentation"])
@@ -68,8 +71,9 @@ def export(
         pictures.averaged(softmax(values / temperature, axis=2).mean(axis=0))[0].max(axis=1) for values, pictures in logits
     ]
 
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
+    if (out / MANIFEST).is_file():
+        shutil.rmtree(out)
+    out.mkdir(parents=True, exist_ok=True)
     network.save(out / KERAS_MODEL)
     if hdf5:
         network.save(out / HDF5_MODEL)

@@ -27,7 +27,7 @@ from train.architectures import ARCHITECTURES
 from train.augmentation import augment
 from train.data import FashionMNIST, Pictures, load_fashion_mnist, load_feedback, load_photos, load_street
 from train.losses import SetCrossEntropy
-from train.runs import CONFIG, HISTORY, WEIGHTS
+from train.runs import CONFIG, HISTORY, WEIGHTS, load_config
 
 
 @dataclass(frozen=True)
@@ -203,11 +203,18 @@ def fit(
         },
         "preprocessing": PREPROCESSING_VERSION,
         "command": command,
+        "initial": None if initial is None else load_config(initial),
         "versions": versions(),
     }
     path = run / CONFIG
-    if path.is_file() and (stored := json.loads(path.read_text()))["recipe"] != config["recipe"]:
-        raise ValueError(f"{run} holds a run of another recipe, {stored['recipe']}; choose another folder.")
+    if path.is_file():
+        stored = load_config(run)
+        for part in ("recipe", "data"):
+            if stored[part] != config[part]:
+                raise ValueError(f"{run} holds a run of another {part}, {stored[part]}; choose another folder.")
+    if (run / WEIGHTS).is_file():
+        print(f"{run} is finished already.")
+        return
     path.write_text(json.dumps(config, indent=2) + "\n")
 
     keras.utils.set_random_seed(recipe.seed)

@@ -347,7 +347,7 @@ def main(options: list[str] | None = None) -> int:
         parser.error(f"--version must look like v1.2.0, received {arguments.version!r}")
     try:
         run(arguments)
-    except (PublishError, FashionClassifierError, FileNotFoundError) as error:
+    except (PublishError, FashionClassifierError, OSError, ValueError) as error:
         print(f"Not published. {error}", file=sys.stderr)
         return 1
     return 0

@@ -129,5 +129,6 @@ def test_photos_are_trained_on_and_validated(data: FashionMNIST, tmp_path: Path)
 def test_a_run_can_start_from_another(data: FashionMNIST, tmp_path: Path) -> None:
     fit(replace(TINY, epochs=1), data, None, {}, tmp_path / "first")
     fit(replace(TINY, epochs=1, learning_rate=0.0), data, None, {}, tmp_path / "second", initial=tmp_path / "first")
+    assert load_config(tmp_path / "second")["initial"] == load_config(tmp_path / "first")
     for a, b in zip(load_network(tmp_path / "first").weights, load_network(tmp_path / "second").weights, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
