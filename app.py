@@ -117,8 +117,9 @@ def send_correction(image: dict[str, Any] | None, event: str, label: str | None,
     """Write down what a visitor says that the picture shows."""
     if image is None or not label or not event:
         raise _error("Choose a picture and its right name first.")
+    prediction = _predict(image)
     try:
-        journal.correct(event, _predict(image), label, keep_picture=bool(keep_picture))
+        journal.correct(event, prediction, label, keep_picture=bool(keep_picture))
     except (OSError, ValueError) as error:
         logging.getLogger(__name__).warning("A correction was not noted: %s", error)
         raise _error("The correction could not be noted.") from error

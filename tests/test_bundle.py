@@ -66,6 +66,13 @@ def test_manifest_is_not_json(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        ({"labels": None}, r"manifest\.json has None for labels\."),
+        ({"files": None}, r"has None for files\."),
+        ({"files": {"../x": "0"}}, r"has \{'\.\./x': '0'\} for files\."),
+        ({"temperature": 0}, r"has 0 for temperature\."),
+        ({"temperature": float("nan")}, r"has nan for temperature\."),
+        ({"uncertain_below": "x"}, r"has 'x' for uncertain_below\."),
+        ({"flip": 1}, r"has 1 for flip\."),
         ({"format": 2}, r"manifest\.json has format 2, this package reads 1\."),
         ({"surprise": 1}, r"lacks \[\] and has unknown \['surprise'\]\."),
         ({"labels": ["Hat"]}, r"its labels are \('Hat',\), this package knows \('T-shirt/top',"),

@@ -141,3 +141,11 @@ def test_no_such_bundle(tmp_path: Path) -> None:
 def test_a_revision_of_a_folder_makes_no_sense() -> None:
     with pytest.raises(InvalidReferenceError, match=r"names no model: it is a folder, and a folder has no revision"):
         FashionClassifier.from_pretrained(DEFAULT_MODEL, revision="v1")
+
+
+@pytest.mark.parametrize("ref", [5, b"a/b", "", "a" * 300])
+def test_what_names_no_model(ref: Any) -> None:
+    with pytest.raises(
+        InvalidReferenceError, match=r"names no model: .* Accepted: a bundle's folder, or owner/name\[@revision\]\."
+    ):
+        FashionClassifier.from_pretrained(ref)

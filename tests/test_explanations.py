@@ -141,3 +141,17 @@ def test_another_backend_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(ExplanationError, match="need Keras on TensorFlow, it runs on jax: set KERAS_BACKEND=tensorflow"):
         explain(prediction)
+
+
+def test_a_network_that_was_changed_after_its_first_use_is_not_used_again(tmp_path: Path) -> None:
+    folder = shutil.copytree(DEFAULT_MODEL, tmp_path / "bundle")
+    prediction = FashionClassifier.from_pretrained(folder).predict("examples/coat.jpg")
+    assert not explain(prediction).empty
+    (folder / KERAS_MODEL).write_bytes(b"something else")
+    with pytest.raises(ModelIntegrityError, match=r"model\.keras has the checksum"):
+        explain(prediction)
+
+
+def test_what_is_no_prediction() -> None:
+    with pytest.raises(ExplanationError, match=r"explain takes a Prediction, as predict gives it for one picture, not str\."):
+        explain("examples/coat.jpg")  # type: ignore[arg-type]

@@ -3,7 +3,8 @@
     python -m train.fit resnet --run runs/resnet --photos PHOTOS --street STREET
     python -m train.fit cnn --run runs/cnn
 
-The same command continues a run that was interrupted, from its last whole epoch. `KERAS_BACKEND` chooses TensorFlow
+The same command continues a run that was interrupted, from its last whole epoch, and leaves a finished one alone; --initial
+starts from another run's weights. `KERAS_BACKEND` chooses TensorFlow
 (default), JAX or PyTorch. A run folder holds config.json, history.csv and model.weights.h5.
 """
 

@@ -100,6 +100,15 @@ def test_a_file_of_another_shape(data: FashionMNIST, tmp_path: Path) -> None:
         export(tmp_path / "big.keras", tmp_path / "bundle", version="0", data=data)
 
 
+def test_an_export_replaces_nothing_but_a_bundle(runs: list[Path], data: FashionMNIST, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").touch()
+    for out in (tmp_path, runs[0]):
+        before = sorted(out.rglob("*"))
+        with pytest.raises(FileExistsError, match="holds something other than a bundle; give a new folder"):
+            export(runs[0], out, version="0", data=data)
+        assert sorted(out.rglob("*")) == before
+
+
 def test_temperature_of_known_overconfidence() -> None:
     # labels drawn from softmax(z); the logits handed in are 3 z, so the temperature is 3
     rng = np.random.default_rng(0)

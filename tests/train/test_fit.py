@@ -132,3 +132,16 @@ def test_a_run_can_start_from_another(data: FashionMNIST, tmp_path: Path) -> Non
     assert load_config(tmp_path / "second")["initial"] == load_config(tmp_path / "first")
     for a, b in zip(load_network(tmp_path / "first").weights, load_network(tmp_path / "second").weights, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_a_finished_run_is_left_alone(data: FashionMNIST, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = replace(TINY, epochs=1)
+    fit(recipe, data, None, {}, tmp_path)
+    weights = (tmp_path / "model.weights.h5").read_bytes()
+    fit(recipe, data, None, {}, tmp_path)
+    assert "is finished already." in capsys.readouterr().out
+    assert len(load_history(tmp_path)) == 1
+    assert (tmp_path / "model.weights.h5").read_bytes() == weights
+    other = FashionMNIST(data.training.take(np.arange(100)), data.validation, data.test)
+    with pytest.raises(ValueError, match="holds a run of another data"):
+        fit(recipe, other, None, {}, tmp_path)
