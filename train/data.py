@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -225,33 +226,75 @@ def load_photos(folder: Path, split: Split, *, cache: Path | None = None) -> Pic
     return _cached(cache, f"photos-{split}", pictures)
 
 
-def load_street(folder: Path, split: Split, *, cache: Path | None = None, smallest: float = 0.004) -> Pictures:
-    """Every labelled garment of the street photos, cut out along its mask, canonical.
+@dataclass(frozen=True, eq=False)
+class StreetGarment:
+    """A labelled garment of a street photo.
+
+    Attributes:
+        number: The photo's: its file name without suffix.
+        label: One of `STREET_LABELS`.
+        photo: (H, W, 3) uint8 RGB, the whole photo.
+        mask: (H, W) bool, True on the garment.
+        box: (left, top, width, height) of the mask, in pixels.
+    """
+
+    number: str
+    label: str
+    photo: UInt8Array
+    mask: npt.NDArray[np.bool_]
+    box: tuple[int, int, int, int]
+
+    def crop(self, margin: float) -> tuple[UInt8Array, npt.NDArray[np.bool_]]:
+        """Photo and mask within the box, widened on every side by `margin` times its longer side, up to the photo's edge."""
+        left, top, width, height = self.box
+        extra = round(margin * max(width, height))
+        rows = slice(max(0, top - extra), top + height + extra)
+        columns = slice(max(0, left - extra), left + width + extra)
+        return self.photo[rows, columns], self.mask[rows, columns]
+
+
+def street_run(number: str) -> str:
+    """What the split of a street photo is drawn by, its run of ten: neighbours in the numbering often show the same person."""
+    return f"street {number[:-1]}"
+
+
+def street_garments(folder: Path, split: Split, *, smallest: float) -> Iterator[StreetGarment]:
+    """The labelled garments of a split's street photos, photo by photo.
 
     Args:
         folder: Holds labels.json, photos/ and masks/.
-        split: Splits are by runs of ten photos: neighbours in the numbering often show the same person.
-        cache: As `load_photos`.
+        split: Splits are by `street_run`.
         smallest: Share of the picture below which a garment is left out.
     """
     names: list[str] = json.loads((folder / "labels.json").read_text())
-
-    def garments(path: Path) -> Iterator[tuple[str, UInt8Array]]:
+    for path in sorted((folder / "masks").glob("*.png")):
+        if split_of(street_run(path.stem)) != split:
+            continue
         photo = np.array(Image.open(folder / "photos" / f"{path.stem}.jpg").convert("RGB"))
-        gray = to_gray(photo)
         labels = np.array(Image.open(path))
         for value in np.unique(labels):
             mask = labels == value
             if names[value] in STREET_LABELS and mask.mean() >= smallest:
-                yield names[value], cut_out(photo, np.where(mask, ~gray, 0), mask, "grabcut").pixels
+                left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
+                yield StreetGarment(path.stem, names[value], photo, mask, (left, top, width, height))
+
+
+def load_street(folder: Path, split: Split, *, cache: Path | None = None, smallest: float = 0.004) -> Pictures:
+    """Every labelled garment of the street photos, cut out along its mask, canonical.
+
+    Args:
+        folder: As `street_garments`, and so `split` and `smallest`.
+        cache: As `load_photos`.
+    """
+
+    def canonical(garment: StreetGarment) -> UInt8Array:
+        light = np.where(garment.mask, ~to_gray(garment.photo), 0)
+        return cut_out(garment.photo, light, garment.mask, "grabcut").pixels[np.newaxis]
 
     def pictures() -> Pictures:
-        paths = [path for path in sorted((folder / "masks").glob("*.png")) if split_of(f"street {path.stem[:-1]}") == split]
-        found = [garment for path in paths for garment in garments(path)]
-        names_found = [name for name, _ in found]
-        return _repeated(
-            [pixels[np.newaxis] for _, pixels in found], [STREET_LABELS[name] for name in names_found], names_found
-        )
+        found = [(garment.label, canonical(garment)) for garment in street_garments(folder, split, smallest=smallest)]
+        names = [name for name, _ in found]
+        return _repeated([pixels for _, pixels in found], [STREET_LABELS[name] for name in names], names)
 
     return _cached(cache, f"street-{split}", pictures)
 

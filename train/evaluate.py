@@ -71,13 +71,8 @@ class Evaluation:
 
     def plot(self, title: str) -> Figure:
         """The confusion matrix as a figure."""
-        figure = Figure(figsize=(7, 6.2), layout="constrained")
-        axes = figure.subplots()
         labels = [scores.label for scores in self.classes]
-        display = ConfusionMatrixDisplay(np.array(self.confusion), display_labels=labels)
-        display.plot(ax=axes, cmap="Blues", colorbar=False, xticks_rotation=45)
-        axes.set_title(f"{title}: {self.accuracy:.2%} of {self.n:,}")
-        return figure
+        return plot_confusion(self.confusion, labels, labels, f"{title}: {self.accuracy:.2%} of {self.n:,}")
 
 
 def score(true: Sequence[str], predicted: Sequence[str], labels: Sequence[str] = LABELS) -> Evaluation:
@@ -98,6 +93,20 @@ def score(true: Sequence[str], predicted: Sequence[str], labels: Sequence[str] =
         ],
         confusion=confusion_matrix(true, predicted, labels=labels).tolist(),
     )
+
+
+def plot_confusion(counts: Matrix, rows: Sequence[str], columns: Sequence[str], title: str) -> Figure:
+    """Counts as a figure; row: the true class, column: the answer."""
+    square = np.zeros((max(len(rows), len(columns)),) * 2, int)  # scikit-learn draws no other matrices
+    square[: len(rows), : len(columns)] = counts
+    figure = Figure(figsize=(7, 6.2), layout="constrained")
+    axes = figure.subplots()
+    display = ConfusionMatrixDisplay(square)
+    display.plot(ax=axes, cmap="Blues", colorbar=False, xticks_rotation=45, text_kw={"clip_on": True})
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5), title=title)
+    return figure
 
 
 def wilson(right: int, n: int) -> tuple[float, float]:

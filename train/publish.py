@@ -34,7 +34,7 @@ from fashion_classifier import Bundle, FashionClassifier, FashionClassifierError
 from fashion_classifier.bundle import HDF5_MODEL, KERAS_MODEL, MANIFEST, SERVING_MODEL, sha256
 from train.data import Pictures, load_fashion_mnist, load_photos
 from train.evaluate import Evaluation, score
-from train.evaluate_photos import measure, to_markdown
+from train.evaluate_photos import ask_photos, measure, to_markdown
 
 CARD, FIGURES, TEMPLATE = "README.md", "figures", Path(__file__).parent / "model_card.md"
 ATTEMPTS = 3  # commits to try while others commit to the same repository
@@ -56,7 +56,7 @@ class Report:
         confidence: Mean on the same images, in [0, 1].
         calibration_error: Expected calibration error on the same images, in [0, 1].
         uncertain: Share of the same images that it was not sure of.
-        photos: Result of `train.evaluate_photos`, or None where there were no photos.
+        photos: What `train.evaluate_photos.measure` says of the phone photos, or None where there were no photos.
     """
 
     evaluation: Evaluation
@@ -83,7 +83,7 @@ class HeldOut:
             confidence=float(confidences.mean()),
             calibration_error=expected_calibration_error(confidences, right),
             uncertain=float(np.mean([prediction.uncertain for prediction in predictions])),
-            photos=None if self.photos is None else measure(classifier, self.photos, "test"),
+            photos=None if self.photos is None else measure(ask_photos(classifier, self.photos, "test")),
         )
 
 

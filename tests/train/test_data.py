@@ -11,11 +11,15 @@ from train.data import (
     PHOTO_LABELS,
     STREET_LABELS,
     Pictures,
+    Split,
+    StreetGarment,
     load_fashion_mnist,
     load_photos,
     load_street,
     photo_rows,
     split_of,
+    street_garments,
+    street_run,
     target,
 )
 
@@ -131,6 +135,7 @@ def test_street(tmp_path: Path) -> None:
     mask[95:97, 0:3] = 3  # a shoe of 6 pixels: too small
     photo = np.full((100, 100, 3), 200, np.uint8)
     photo[mask == 1] = 55
+    assert street_run("0001") == "street 000"
     split = split_of("street 000")
     Image.fromarray(photo).save(tmp_path / "photos" / "0001.jpg", quality=100)
     Image.fromarray(mask).save(tmp_path / "masks" / "0001.png")
@@ -140,6 +145,22 @@ def test_street(tmp_path: Path) -> None:
     expected = np.zeros((28, 28))
     expected[:, 7:21] = 200  # 40 x 20 shrunk to 28 x 14, centred, 255 - 55
     np.testing.assert_allclose(found.images[0], expected, atol=3)
+    (garment,) = street_garments(tmp_path, split, smallest=0.01)
+    assert (garment.number, garment.label, garment.box) == ("0001", "bag", (20, 10, 20, 40))
+    np.testing.assert_array_equal(garment.mask, mask == 1)
+    np.testing.assert_array_equal(garment.photo, Image.open(tmp_path / "photos" / "0001.jpg"))
+    assert list(street_garments(tmp_path, split, smallest=0.09)) == []  # the bag covers 8 %
+    other: Split = "test" if split == "training" else "training"
+    assert list(street_garments(tmp_path, other, smallest=0)) == []
+
+
+def test_a_crop_has_its_margin_up_to_the_edge() -> None:
+    photo = np.arange(100 * 100 * 3, dtype=np.uint32).astype(np.uint8).reshape(100, 100, 3)
+    mask = np.zeros((100, 100), bool)
+    mask[2:42, 30:50] = True
+    pixels, crop = StreetGarment("0001", "bag", photo, mask, (30, 2, 20, 40)).crop(0.1)
+    np.testing.assert_array_equal(pixels, photo[0:46, 26:54])  # 4 pixels on every side, above only the 2 that there are
+    np.testing.assert_array_equal(crop, mask[0:46, 26:54])
 
 
 def test_joined() -> None:

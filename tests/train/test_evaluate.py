@@ -3,12 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from fashion_classifier import FashionClassifier
 from train.data import Pictures
-from train.evaluate import evaluate, score, wilson
-from train.evaluate_photos import measure, to_markdown
+from train.evaluate import evaluate, plot_confusion, score, wilson
 
 TRUE = ["a", "a", "a", "b", "b", "c"]
 PREDICTED = ["a", "a", "b", "b", "c", "c"]
@@ -51,43 +50,20 @@ def test_report_as_json_and_markdown_and_figure(tmp_path: Path) -> None:
         assert figure.width > 400
 
 
+@pytest.mark.parametrize("counts", [[[2, 1, 0], [0, 1, 1]], [[2, 1], [0, 1], [5, 0]]])
+def test_a_confusion_matrix_need_not_be_square(counts: list[list[int]]) -> None:
+    rows, columns = ["truth 0", "truth 1", "truth 2"][: len(counts)], ["answer 0", "answer 1", "answer 2"][: len(counts[0])]
+    (axes,) = plot_confusion(counts, rows, columns, "title").axes
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == rows
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == columns
+    assert (axes.get_xlim(), axes.get_ylim()) == ((-0.5, len(columns) - 0.5), (len(rows) - 0.5, -0.5))
+    written = {text.get_position(): int(text.get_text()) for text in axes.texts}
+    assert [[written[column, row] for column in range(len(columns))] for row in range(len(rows))] == counts
+    assert all(text.get_clip_on() for text in axes.texts)  # what pads the matrix to a square is outside the axes
+
+
 def test_evaluate_counts_what_predict_says(thumbnails: Pictures) -> None:
     classifier = FashionClassifier.from_pretrained()
     part = thumbnails.take(np.arange(0, 200, 10))
     right = sum(classifier.predict(image).label == label for image, label in zip(part.images, part.groups, strict=True))
     assert evaluate(classifier, part.images, part.groups).accuracy == right / 20
-
-
-def test_photos_by_group_and_sender(tmp_path: Path) -> None:
-    (tmp_path / "images").mkdir()
-    rows = [(f"s{i}", "232", "Shoes") for i in range(9)] + [("p", "232", "Pants"), ("h", "232", "Hat"), ("n", "181", "Pants")]
-    (tmp_path / "photos.csv").write_text(
-        "image,sender_id,label,kids\n" + "".join(f"{i},{s},{lab},False\n" for i, s, lab in rows)
-    )
-    for name, _, label in rows:
-        image = Image.new("RGB", (120, 160), "white")
-        draw = ImageDraw.Draw(image)
-        if label == "Pants":
-            draw.rectangle((40, 10, 80, 30), "navy")
-            draw.rectangle((40, 30, 57, 150), "navy")
-            draw.rectangle((63, 30, 80, 150), "navy")
-        else:
-            draw.ellipse((10, 70, 110, 110), "maroon")
-        image.save(tmp_path / "images" / f"{name}.jpg")
-    classifier = FashionClassifier.from_pretrained()
-    answers = {name: classifier.predict(tmp_path / "images" / f"{name}.jpg") for name, *_ in rows}
-    shoes_right = sum(answers[f"s{i}"].label in ("Sandal", "Sneaker", "Ankle boot") for i in range(9))
-    trouser_right = answers["p"].label == "Trouser"
-
-    result = measure(classifier, tmp_path, "validation")
-    assert result["groups"]["Shoes"]["n"] == 9
-    assert result["groups"]["Shoes"]["accuracy"] == shoes_right / 9
-    assert result["groups"]["Trouser"] == {"n": 1, "accuracy": float(trouser_right), "interval": wilson(trouser_right, 1)}
-    assert result["all"]["n"] == 10
-    assert result["senders"] == 1
-    assert result["worst sender of ten photos or more"]["sender"] == "232"
-    assert result["not sure"]["none of the ten"] == {"n": 1, "share": float(answers["h"].uncertain)}
-    assert len(result["wrong"]) == 10 - shoes_right - trouser_right
-    assert f"| Shoes | 9 | {shoes_right / 9:.1%} |" in to_markdown(result)
-    with pytest.raises(ValueError, match="holds no labelled photo of one of the ten in the test split"):
-        measure(classifier, tmp_path, "test")
