@@ -94,12 +94,12 @@ def explain_endpoint(
 
 
 def show_prediction(image: dict[str, Any] | None) -> tuple[Any, ...]:
-    """The page's answer: verdict, bars, the isolated garment, the 28x28 image, the model version, the journal's event."""
+    """The page's answer: verdict, bars, what the model saw in three pictures, the model version, the journal's event."""
     if image is None:
-        return "", None, None, None, "", ""
+        return "", None, None, None, None, "", ""
     prediction, event = _recorded(image)
-    verdict = f"## {_verdict(prediction)}"
-    return verdict, prediction.probabilities, _isolated(prediction), _enlarged(prediction), _provenance(prediction), event
+    seen = _isolated(prediction), _view(prediction), _enlarged(prediction)
+    return f"## {_verdict(prediction)}", prediction.probabilities, *seen, _provenance(prediction), event
 
 
 def show_explanation(image: dict[str, Any] | None, target: str, method: Method) -> tuple[Image.Image | None, str]:
@@ -216,11 +216,17 @@ def _isolated(prediction: Prediction) -> Image.Image:
     return _at_least(Image.fromarray(shown))
 
 
+def _view(prediction: Prediction) -> Image.Image:
+    """The view in colour that the network for photos was shown; for a thumbnail the 28x28 image itself."""
+    image = prediction.image
+    return _at_least(Image.fromarray(image.view if image.is_photo else image.pixels))
+
+
 def _enlarged(prediction: Prediction) -> Image.Image:
     return _at_least(Image.fromarray(prediction.image.pixels))
 
 
-def _at_least(image: Image.Image, side: int = 280) -> Image.Image:
+def _at_least(image: Image.Image, side: int = 320) -> Image.Image:
     """Small pictures enlarged by a whole factor, pixels kept visible."""
     factor = max(1, side // max(image.size))
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
@@ -260,7 +266,8 @@ def build() -> gr.Blocks:
         view: dict[str, Any] = {"format": "png", "interactive": False, "height": 300, "buttons": ["download", "fullscreen"]}
         with gr.Row():
             isolated = gr.Image(label="Garment found", elem_id="isolated", **view)
-            thumbnail = gr.Image(label="Seen by the network", elem_id="thumbnail", **view)
+            seen = gr.Image(label="Seen by the network", elem_id="seen", **view)
+            thumbnail = gr.Image(label="In 28x28 pixels", elem_id="thumbnail", **view)
             with gr.Column():
                 overlay = gr.Image(label="What speaks for it", elem_id="overlay", **view)
                 comment = gr.Markdown(elem_id="comment")
@@ -274,7 +281,7 @@ def build() -> gr.Blocks:
             keep = gr.Checkbox(label="Keep my picture, so that the network can learn from it")
             send = gr.Button("Send")
             thanks = gr.Markdown(elem_id="thanks")
-        answers, reasons = [verdict, bars, isolated, thumbnail, version, event], [overlay, comment]
+        answers, reasons = [verdict, bars, isolated, seen, thumbnail, version, event], [overlay, comment]
         # preprocess=False: Gradio's own decoding drops transparency and clips 16-bit gray; the library decodes.
         shown = picture.change(
             show_prediction,

@@ -15,14 +15,39 @@ from typing import Any
 
 from fashion_classifier.errors import InvalidBundleError, ModelIntegrityError
 from fashion_classifier.labels import LABELS
-from fashion_classifier.preprocessing import PREPROCESSING_VERSION
 
 MANIFEST = "manifest.json"
-KERAS_MODEL = "model.keras"  # the trained network, the source of truth; explanations and retraining
+KERAS_MODEL = "model.keras"  # the network for thumbnails, the source of truth; explanations and retraining
 SERVING_MODEL = "model.tflite"  # the same network for LiteRT
+PHOTO_KERAS_MODEL = "photo.keras"  # the network for photos, weights in half precision
+PHOTO_SERVING_MODEL = "photo.tflite"
 HDF5_MODEL = "fashion_model.h5"  # on request
-FORMAT = 1
+SEGMENTATION_MODEL = "segmentation.tflite"  # finds the garment in a photo
+LICENCES = "LICENCES.md"  # of the networks, and of what they were trained on
+FORMAT = 2
+PREPROCESSING_VERSION = "2"  # of the canonical form; changes whenever the same picture and mask may give other pixels
 DEFAULT_MODEL = Path(__file__).parent / "default_model"
+
+
+@dataclass(frozen=True)
+class PhotoNetwork:
+    """How a bundle's network for photos is used.
+
+    Attributes:
+        architecture: Name of the network.
+        temperature: Its logits are divided by it before the softmax.
+        weight: Its share in the answer to a photo, in (0, 1]; the network for thumbnails has the rest.
+        uncertain_below: Confidence under which a photo counts as probably none of the ten.
+        explanation_layer: The layer whose maps Grad-CAM weighs.
+        training: Command, data, recipe and versions.
+    """
+
+    architecture: str
+    temperature: float
+    weight: float
+    uncertain_below: float
+    explanation_layer: str
+    training: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -32,13 +57,14 @@ class Manifest:
     Attributes:
         format: Of the manifest itself.
         version: Of the model, as a Hub tag would name it.
-        architecture: Name of the network in `train.architectures`, or "custom".
+        architecture: Name of the network for thumbnails in `train.architectures`, or "custom".
         labels: In the order of the network's outputs.
         preprocessing: Version of the canonical form that the network was trained on.
         temperature: The logits are divided by it before the softmax (Guo et al. 2017, arXiv 1706.04599).
         flip: Whether probabilities are averaged over the image and its mirror image.
-        uncertain_below: Confidence under which a picture counts as probably none of the ten.
+        uncertain_below: Confidence under which a thumbnail counts as probably none of the ten.
         explanation_layer: The layer whose maps Grad-CAM weighs; None where a network has none.
+        photo: The network for photos; None where that for thumbnails answers alone.
         metrics: Measured figures, each with its n.
         training: Command, data, recipe and versions.
         files: Name of every other file of the bundle, with its SHA-256.
@@ -53,12 +79,25 @@ class Manifest:
     flip: bool
     uncertain_below: float
     explanation_layer: str | None
+    photo: PhotoNetwork | None
     metrics: dict[str, Any]
     training: dict[str, Any]
     files: dict[str, str]
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2) + "\n"
+
+
+def _accepted_photo_network(content: dict[str, Any]) -> bool:
+    return (
+        content.keys() == {field.name for field in fields(PhotoNetwork)}
+        and all(isinstance(content[name], str) and content[name] for name in ("architecture", "explanation_layer"))
+        and all(isinstance(content[name], int | float) for name in ("temperature", "weight", "uncertain_below"))
+        and 0 < content["temperature"] < math.inf
+        and 0 < content["weight"] <= 1
+        and math.isfinite(content["uncertain_below"])
+        and isinstance(content["training"], dict)
+    )
 
 
 _ACCEPTED_VALUES: dict[str, tuple[type | UnionType, Callable[[Any], bool]]] = {
@@ -70,6 +109,7 @@ _ACCEPTED_VALUES: dict[str, tuple[type | UnionType, Callable[[Any], bool]]] = {
     "flip": (bool, lambda value: True),
     "uncertain_below": (int | float, lambda value: math.isfinite(value)),
     "explanation_layer": (str | NoneType, lambda value: value != ""),
+    "photo": (dict | NoneType, lambda value: value is None or _accepted_photo_network(value)),
     "metrics": (dict, lambda value: True),
     "training": (dict, lambda value: True),
     "files": (dict, lambda files: all(isinstance(value, str) and "/" not in name for name, value in files.items())),
@@ -109,7 +149,8 @@ class Bundle:
         for name, (kinds, accepted) in _ACCEPTED_VALUES.items():
             if not isinstance(content[name], kinds) or not accepted(content[name]):
                 raise InvalidBundleError(self.path, f"{MANIFEST} has {content[name]!r} for {name}.")
-        manifest = Manifest(**content | {"labels": tuple(content["labels"])})
+        photo = None if content["photo"] is None else PhotoNetwork(**content["photo"])
+        manifest = Manifest(**content | {"labels": tuple(content["labels"]), "photo": photo})
         if manifest.labels != LABELS:
             raise InvalidBundleError(self.path, f"its labels are {manifest.labels}, this package knows {LABELS}.")
         if manifest.preprocessing != PREPROCESSING_VERSION:
@@ -119,6 +160,12 @@ class Bundle:
                 f"{PREPROCESSING_VERSION!r}. Use the version of the package that it was made with, or another model.",
             )
         return manifest
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The files that predictions and explanations need."""
+        photo = (PHOTO_SERVING_MODEL, PHOTO_KERAS_MODEL) if self.manifest.photo else ()
+        return (SEGMENTATION_MODEL, SERVING_MODEL, KERAS_MODEL, *photo)
 
     def file(self, name: str) -> Path:
         """Path of one of the bundle's files, its checksum verified.

@@ -1,9 +1,7 @@
 """Pictures -> predictions, on LiteRT."""
 
 import os
-from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -12,17 +10,19 @@ from typing import TypeGuard, cast, overload
 
 import numpy as np
 import numpy.typing as npt
-from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
 from fashion_classifier import hub
-from fashion_classifier.bundle import DEFAULT_MODEL, SERVING_MODEL, Bundle
+from fashion_classifier.bundle import DEFAULT_MODEL, PHOTO_SERVING_MODEL, SEGMENTATION_MODEL, SERVING_MODEL, Bundle
 from fashion_classifier.errors import FashionClassifierError, InvalidBundleError, InvalidImageError, InvalidReferenceError
-from fashion_classifier.images import ACCEPTED, Picture
+from fashion_classifier.images import ACCEPTED, Picture, UInt8Array
+from fashion_classifier.network import Network
 from fashion_classifier.predictions import Prediction
-from fashion_classifier.preprocessing import SIZE, CanonicalImage, canonicalize
+from fashion_classifier.preprocessing import SIZE, VIEW_SIZE, CanonicalImage, canonicalize
+from fashion_classifier.segmentation import Segmenter, as_input
 
 Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
 
 BATCH = 32  # pictures to a run of the network; more is no faster
 MODEL_VARIABLE = "FASHION_CLASSIFIER_MODEL"  # the model to use where none is named
@@ -34,16 +34,13 @@ class FashionClassifier:
     def __init__(self, bundle: Bundle) -> None:
         """Raises `InvalidBundleError` where the bundle is incomplete, damaged or made for another version."""
         self.bundle = bundle
-        self._model = bundle.file(SERVING_MODEL).read_bytes()
-        self._idle: deque[Interpreter] = deque()
-        try:
-            with self._interpreter() as interpreter:
-                ends = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-        except ValueError as error:
-            raise InvalidBundleError(bundle.path, f"{SERVING_MODEL} is no network for LiteRT: {error}.") from error
-        shapes = [tuple(map(int, end["shape"])) for end in ends]
-        if shapes != (needed := [(1, SIZE, SIZE, 1), (1, len(bundle.manifest.labels))]):
-            raise InvalidBundleError(bundle.path, f"{SERVING_MODEL} has the shapes {shapes}, needed are {needed}.")
+        labels = len(bundle.manifest.labels)
+        self._segment = Segmenter(bundle.file(SEGMENTATION_MODEL))
+        self._thumbnails = Network(bundle.file(SERVING_MODEL), inputs=(1, SIZE, SIZE, 1), outputs=(1, labels))
+        self._photos: Network | None = None
+        if bundle.manifest.photo:
+            shape = (1, VIEW_SIZE, VIEW_SIZE, 3)
+            self._photos = Network(bundle.file(PHOTO_SERVING_MODEL), inputs=shape, outputs=(1, labels))
 
     @classmethod
     def from_pretrained(cls, ref: str | Path | None = None, *, revision: str | None = None) -> "FashionClassifier":
@@ -99,75 +96,77 @@ class FashionClassifier:
             InvalidImageError: A picture cannot be read; `index` says which one of an iterable.
         """
         if _is_single(pictures):
-            return self._answer([canonicalize(pictures)])[0]
+            return self._answer([self._canonicalize(pictures)])[0]
         if not isinstance(pictures, Iterable):
             raise InvalidImageError(
                 f"Received an object of type {type(pictures).__name__}.", f"{ACCEPTED[:-1]}, or an iterable of these."
             )
         many = enumerate(cast(Iterable[Picture | CanonicalImage], pictures))
         predictions: list[Prediction] = []
-        while batch := [_canonicalize_at(index, picture) for index, picture in islice(many, BATCH)]:
+        while batch := [self._canonicalize(picture, index) for index, picture in islice(many, BATCH)]:
             predictions += self._answer(batch)
         return predictions
 
+    def _canonicalize(self, picture: Picture | CanonicalImage, index: int | None = None) -> CanonicalImage:
+        try:
+            return canonicalize(picture, self._segment)
+        except InvalidImageError as error:
+            if index is None:
+                raise
+            raise error.at(index) from error
+
     def _answer(self, images: list[CanonicalImage]) -> list[Prediction]:
-        """One run of the network for all renderings of all images."""
-        labels = self.bundle.manifest.labels
-        rows = self.probabilities(np.concatenate([image.renderings for image in images]))
-        ends = np.cumsum([len(image.renderings) for image in images])[:-1]
-        answers = (answers.mean(axis=0).tolist() for answers in np.split(rows, ends))
+        """One run of each network for all images."""
+        manifest = self.bundle.manifest
+        answers = _mean_of_each(self.probabilities, [image.renderings for image in images])
+        photos = [i for i, image in enumerate(images) if image.is_photo]
+        if manifest.photo and photos:
+            seen = _mean_of_each(self.photo_probabilities, [images[i].views for i in photos])
+            answers[photos] = manifest.photo.weight * seen + (1 - manifest.photo.weight) * answers[photos]
         return [
-            Prediction(dict(zip(labels, answer, strict=True)), image, self.bundle)
-            for image, answer in zip(images, answers, strict=True)
+            Prediction(dict(zip(manifest.labels, answer, strict=True)), image, self.bundle)
+            for image, answer in zip(images, answers.tolist(), strict=True)
         ]
 
-    def probabilities(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    def probabilities(self, pixels: UInt8Array) -> Float64Array:
         """The calibrated answer to canonical images: (n, 28, 28) uint8 -> (n, 10) float64, rows sum to 1."""
         manifest = self.bundle.manifest
-        views = np.concatenate([pixels, pixels[:, :, ::-1]]) if manifest.flip else pixels
-        inputs: Float32Array = views[..., np.newaxis].astype(np.float32) / np.float32(255)
-        logits = self._run(inputs).astype(np.float64) / manifest.temperature
-        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-        softmax = exponentials / exponentials.sum(axis=1, keepdims=True)
-        answer: npt.NDArray[np.float64] = softmax.reshape(-1, len(pixels), softmax.shape[1]).mean(axis=0)
-        return answer
+        inputs = pixels[..., np.newaxis].astype(np.float32) / np.float32(255)
+        return _softmax(self._thumbnails, inputs, manifest.temperature, flip=manifest.flip)
 
-    def _run(self, inputs: Float32Array) -> Float32Array:
-        with self._interpreter() as interpreter:
-            entry = interpreter.get_input_details()[0]
-            if tuple(entry["shape"]) != inputs.shape:
-                interpreter.resize_tensor_input(entry["index"], inputs.shape)
-                interpreter.allocate_tensors()
-            interpreter.set_tensor(entry["index"], inputs)
-            interpreter.invoke()
-            outputs: Float32Array = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-            return outputs
+    def photo_probabilities(self, views: UInt8Array) -> Float64Array:
+        """The calibrated answer of the network for photos alone: (n, 160, 160, 3) uint8 -> (n, 10) float64, rows sum to 1.
 
-    @contextmanager
-    def _interpreter(self) -> Iterator[Interpreter]:
-        """An interpreter that no other thread uses: LiteRT's are not thread-safe."""
-        try:
-            interpreter = self._idle.pop()
-        except IndexError:
-            interpreter = Interpreter(model_content=self._model)
-            interpreter.allocate_tensors()
-        try:
-            yield interpreter
-        finally:
-            self._idle.append(interpreter)
+        Raises:
+            InvalidBundleError: The bundle has no network for photos.
+        """
+        photo = self.bundle.manifest.photo
+        if photo is None or self._photos is None:
+            raise InvalidBundleError(self.bundle.path, "it has no network for photos.")
+        return _softmax(self._photos, as_input(views), photo.temperature, flip=True)
+
+
+def _softmax(network: Network, inputs: Float32Array, temperature: float, *, flip: bool) -> Float64Array:
+    """(n, height, width, channels) -> (n, 10) probabilities, where asked averaged with those of the mirror images."""
+    looks = np.concatenate([inputs, inputs[:, :, ::-1]]) if flip else inputs
+    logits = network.run(looks).astype(np.float64) / temperature
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    softmax = exponentials / exponentials.sum(axis=1, keepdims=True)
+    answer: Float64Array = softmax.reshape(-1, len(inputs), softmax.shape[1]).mean(axis=0)
+    return answer
+
+
+def _mean_of_each(answer: Callable[[UInt8Array], Float64Array], images: list[UInt8Array]) -> Float64Array:
+    """Ask about all looks at all images at once; one mean answer an image: (number of images, 10)."""
+    rows = answer(np.concatenate(images))
+    ends = np.cumsum([len(looks) for looks in images])[:-1]
+    return np.stack([part.mean(axis=0) for part in np.split(rows, ends)])
 
 
 def _is_single(pictures: object) -> TypeGuard[Picture | CanonicalImage]:
     """Whether this is one picture; some of the kinds of pictures are iterable themselves."""
     kinds = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray, CanonicalImage)
     return isinstance(pictures, kinds) or hasattr(pictures, "read")
-
-
-def _canonicalize_at(index: int, picture: Picture | CanonicalImage) -> CanonicalImage:
-    try:
-        return canonicalize(picture)
-    except InvalidImageError as error:
-        raise error.at(index) from error
 
 
 def default_classifier() -> FashionClassifier:

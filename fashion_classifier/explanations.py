@@ -8,24 +8,27 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fashion_classifier.bundle import KERAS_MODEL, Bundle
+from fashion_classifier.bundle import KERAS_MODEL, PHOTO_KERAS_MODEL, Bundle
 from fashion_classifier.errors import ExplanationError
-from fashion_classifier.images import UInt8Array, to_rgb
+from fashion_classifier.images import to_rgb
 from fashion_classifier.labels import LABELS
 from fashion_classifier.predictions import Prediction
+from fashion_classifier.segmentation import as_input
 
 if TYPE_CHECKING:
     import keras
 
 Float32Array = npt.NDArray[np.float32]
 Method = Literal["gradcam", "gradcam++", "scorecam"]
+
+SCORED_MAPS = 128  # of a layer, those that vary most: Score-CAM runs the network once for each
 
 _lock = Lock()  # around TensorFlow: tf-keras-vis changes the model that it explains
 
@@ -38,18 +41,20 @@ class Explanation:
         prediction: The answer that is explained.
         target: The name that the map speaks for.
         method: How the map was made.
-        heatmap: (28, 28) float32 in [0, 1] over the canonical image; its maximum is 1 unless it is empty.
+        on_photo: (H, W) float32 in [0, 1] over `prediction.image.photo`; its maximum is 1 unless it is empty.
+        heatmap: (28, 28) float32 in [0, 1] over the canonical image, likewise.
     """
 
     prediction: Prediction
     target: str
     method: Method
+    on_photo: Float32Array = field(repr=False)
     heatmap: Float32Array = field(repr=False)
 
     @property
     def empty(self) -> bool:
         """True when the map is zero everywhere: the method found nothing that speaks for the target."""
-        return not self.heatmap.any()
+        return not self.on_photo.any()
 
     def overlay(self, strength: float = 0.6) -> Image.Image:
         """The photo with the map drawn on it, RGB, as large as `prediction.image.photo`.
@@ -59,11 +64,9 @@ class Explanation:
         """
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1, received {strength}.")
-        image = self.prediction.image
-        photo = to_rgb(image.photo)
-        heat = np.clip(image.geometry.project(self.heatmap), 0, 1)
-        colours = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_TURBO)[:, :, ::-1]  # BGR to RGB
-        opacity = (strength * heat)[..., np.newaxis]
+        photo = to_rgb(self.prediction.image.photo)
+        colours = cv2.applyColorMap((self.on_photo * 255).astype(np.uint8), cv2.COLORMAP_TURBO)[:, :, ::-1]  # BGR to RGB
+        opacity = (strength * self.on_photo)[..., np.newaxis]
         return Image.fromarray(np.round(photo * (1 - opacity) + colours * opacity).astype(np.uint8))
 
 
@@ -90,36 +93,75 @@ def explain(prediction: Prediction, *, method: Method = "gradcam", target: str |
     target = prediction.label if target is None else target
     if target not in LABELS:
         raise ExplanationError(f"Unknown target {target!r}; allowed are {', '.join(LABELS)}.")
-    layer = prediction.bundle.manifest.explanation_layer
-    if layer is None:
-        raise ExplanationError(
-            f"The network of {prediction.bundle.path} has no convolutional layer, and class activation maps need one."
-        )
     with _lock:
-        heatmap = _activation_map(prediction.bundle, layer, method, LABELS.index(target), prediction.image.pixels)
-    return Explanation(prediction, target, method, heatmap)
+        on_photo, heatmap = _maps(prediction, method, LABELS.index(target))
+    return Explanation(prediction, target, method, on_photo, heatmap)
 
 
-def _activation_map(bundle: Bundle, layer: str, method: Method, index: int, pixels: UInt8Array) -> Float32Array:
-    """(28, 28) float32, its maximum scaled to 1; all zero where the method gives nothing finite and positive."""
-    model = _keras_model(bundle.file(KERAS_MODEL), bundle.manifest.files[KERAS_MODEL])
+def _maps(prediction: Prediction, method: Method, index: int) -> tuple[Float32Array, Float32Array]:
+    """The map on the photo and on the canonical image; where two networks answered, both count with their weights."""
+    image, bundle, photo = prediction.image, prediction.bundle, prediction.bundle.manifest.photo
+    asked = photo is not None and image.is_photo
+    on_photo, heatmap = np.zeros(image.geometry.photo_size[::-1], np.float32), np.zeros_like(image.pixels, np.float32)
+    if photo is not None and asked:
+        seen = _activation_map(bundle, PHOTO_KERAS_MODEL, photo.explanation_layer, method, index, as_input(image.view))
+        on_photo += photo.weight * image.view_geometry.project(seen)
+        heatmap += photo.weight * image.geometry.pick(image.view_geometry.project(seen))
+    if photo is None or not asked or photo.weight < 1:
+        layer = bundle.manifest.explanation_layer
+        if layer is None:
+            raise ExplanationError(
+                f"The network of {bundle.path} has no convolutional layer, and class activation maps need one."
+            )
+        seen = _activation_map(bundle, KERAS_MODEL, layer, method, index, image.pixels[..., np.newaxis] / np.float32(255))
+        weight = 1 - photo.weight if photo is not None and asked else 1.0
+        on_photo += weight * image.geometry.project(seen)
+        heatmap += weight * seen
+    return _scaled(on_photo), _scaled(heatmap)
+
+
+def _activation_map(
+    bundle: Bundle, name: str, layer: str, method: Method, index: int, inputs: npt.NDArray[np.floating]
+) -> Float32Array:
+    """(side, side) float32, its maximum scaled to 1; all zero where the method gives nothing finite and positive.
+
+    Args:
+        bundle: Holds the network.
+        name: The network's file.
+        layer: Whose maps to weigh.
+        method: How.
+        index: The target's, among the outputs.
+        inputs: (side, side, channels), as the network takes them.
+    """
+    model = _keras_model(bundle.file(name), bundle.manifest.files[name])
     from tf_keras_vis.gradcam import Gradcam
     from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
     from tf_keras_vis.scorecam import Scorecam
     from tf_keras_vis.utils.scores import CategoricalScore
 
+    options: dict[str, Any] = {}
+    if method == "scorecam":
+        options["max_N"] = min(SCORED_MAPS, model.get_layer(layer).output.shape[-1])
     visualization = {"gradcam": Gradcam, "gradcam++": GradcamPlusPlus, "scorecam": Scorecam}[method](model)
-    inputs = pixels[np.newaxis, ..., np.newaxis].astype(np.float32) / 255
     # without the last argument tf-keras-vis would go back to the convolution before the layer, past its normalization
     raw = visualization(
-        CategoricalScore([index]), inputs, penultimate_layer=layer, normalize_cam=False, seek_penultimate_conv_layer=False
+        CategoricalScore([index]),
+        inputs[np.newaxis].astype(np.float32),
+        penultimate_layer=layer,
+        normalize_cam=False,
+        seek_penultimate_conv_layer=False,
+        **options,
     )
-    heatmap = np.clip(np.nan_to_num(np.asarray(raw, np.float32)[0], nan=0, posinf=0, neginf=0), 0, None)
+    return _scaled(np.clip(np.nan_to_num(np.asarray(raw, np.float32)[0], nan=0, posinf=0, neginf=0), 0, None))
+
+
+def _scaled(heatmap: Float32Array) -> Float32Array:
+    """With its maximum at 1, unless it is zero everywhere."""
     scaled: Float32Array = heatmap / heatmap.max() if heatmap.max() > 0 else heatmap
     return scaled
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)  # two bundles of two networks
 def _keras_model(path: Path, checksum: str) -> "keras.Model":
     """The network in a verified file on TensorFlow, its outputs the logits that the maps differentiate."""
     if (backend := os.environ.get("KERAS_BACKEND", "tensorflow")) != "tensorflow":
@@ -135,5 +177,12 @@ def _keras_model(path: Path, checksum: str) -> "keras.Model":
         raise ExplanationError(
             f"Explanations need Keras on TensorFlow, it runs on {keras.backend.backend()}: set KERAS_BACKEND=tensorflow."
         )
-    network = keras.models.load_model(path, compile=False, safe_mode=True)
+    stored = keras.models.load_model(path, compile=False, safe_mode=True)
+    # weights may be stored in half precision; the maps are computed in single precision
+    network = keras.models.clone_model(stored, clone_function=_in_single_precision)
+    network.set_weights([weights.astype(np.float32) for weights in stored.get_weights()])
     return keras.Model(list(network.inputs), network.outputs[0])  # tf-keras-vis passes its inputs as a list
+
+
+def _in_single_precision(layer: "keras.layers.Layer") -> "keras.layers.Layer":
+    return layer.__class__.from_config(layer.get_config() | {"dtype": "float32"})

@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar, cast
 
-from fashion_classifier.bundle import KERAS_MODEL, MANIFEST, SERVING_MODEL, Bundle, sha256
+from fashion_classifier.bundle import MANIFEST, Bundle, sha256
 from fashion_classifier.errors import HubError, InvalidReferenceError, ModelIntegrityError
 
 T = TypeVar("T")
@@ -25,7 +25,6 @@ TIMEOUT = 4.0  # seconds that the Hub has to begin an answer
 SLOWEST = 100_000  # bytes a second, under which a download counts as timed out
 COMMIT = re.compile(r"[0-9a-f]{40}")
 VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
-FILES = (MANIFEST, SERVING_MODEL, KERAS_MODEL)
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +77,7 @@ def load(repo: str, revision: str | None = None) -> Bundle:
         manifest = _download(repo, MANIFEST, commit)
     _check_content_address(manifest)
     bundle = Bundle(manifest.parent, commit)
-    for name in (SERVING_MODEL, KERAS_MODEL):
+    for name in bundle.networks:
         if name in bundle.manifest.files:
             with hub_errors(repo, revision):
                 _download(repo, name, commit)
@@ -169,7 +168,7 @@ def _commit(repo: str, revision: str | None) -> str:
 
     api = HfApi()
     if revision is not None and COMMIT.fullmatch(revision):
-        if not all(isinstance(try_to_load_from_cache(repo, name, revision=revision), str) for name in FILES):
+        if not isinstance(try_to_load_from_cache(repo, MANIFEST, revision=revision), str):
             api.model_info(repo, revision=revision, timeout=TIMEOUT)  # fails at once where a download would retry for long
         return revision
     try:

@@ -33,6 +33,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")  # MPO, s
 MAX_PIXELS = 64 * 1024 * 1024  # the largest common phone sensor mode, 9248 x 6936, fits; a 100 MP "bomb" does not
 MAX_SIDE = 1024  # px, longest side of what is kept: enough to look at, and small enough to be fast
 MIN_SIDE = 2  # px
+LEAST_DRAFT = 0.75  # of the size to keep, from which a reduced JPEG is large enough: 4032 px are decoded as 1008, not 2016
 
 ACCEPTED = (
     f"a path, bytes, a binary file or a PIL image holding {', '.join(FORMATS)} of at least {MIN_SIDE}x{MIN_SIDE} and at "
@@ -139,7 +140,8 @@ def _decode(image: Image.Image, name: str, *, draft: bool = False) -> UInt8Array
     _check_size(image.size, name)
     try:
         if draft:
-            image.draft(None, _reduced(image.size))
+            width, height = _reduced(image.size)
+            image.draft(None, (max(1, int(width * LEAST_DRAFT)), max(1, int(height * LEAST_DRAFT))))
         image.load()
         return _to_array(_to_8_bit(_upright(image), name))
     except InvalidImageError:

@@ -34,7 +34,9 @@ class Prediction:
     @property
     def uncertain(self) -> bool:
         """True when the picture is probably none of the ten."""
-        return self.confidence < self.bundle.manifest.uncertain_below
+        manifest = self.bundle.manifest
+        network = manifest.photo if manifest.photo and self.image.is_photo else manifest
+        return self.confidence < network.uncertain_below
 
     @property
     def model_version(self) -> str:

@@ -1,10 +1,11 @@
-"""Array -> `CanonicalImage`: the one 28x28 form that training and serving share.
+"""Array -> `CanonicalImage`: the forms of a picture that training and serving share.
 
 The form is Zalando's (Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747, section 2): the picture trimmed to the garment, its
 longest side shrunk to 28 pixels, centred on 28x28, intensities negated (a dark garment on white becomes a light one on
-black), 8-bit gray.
+black), 8-bit gray. Of a photo there is also a view in colour, a square around the garment.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -14,39 +15,55 @@ import numpy as np
 import numpy.typing as npt
 
 from fashion_classifier.images import Picture, UInt8Array, load_image, to_gray, to_rgb
-from fashion_classifier.segmentation import PLAIN_DISTANCE, BoolArray, border_values, grabcut_mask, white_background
+from fashion_classifier.segmentation import BoolArray, default_segmenter
 
-PREPROCESSING_VERSION = "1"  # changes whenever the same picture may give other pixels
 SIZE = 28  # px, side of the canonical image
+VIEW_SIZE = 160  # px, side of the view of a photo
+VIEW_SPAN = 1.15  # of the view, of the longer side of the garment's box: some of its surroundings shows
+FADED = 0.6  # how much white the surroundings of the garment are mixed with in the faded view
+PLAIN_DISTANCE = 13  # gray levels, 5 % of full scale: Zalando's tolerance when trimming
+PLAIN_SHARE = 0.9  # of the border that must lie within PLAIN_DISTANCE of its median to be a plain background
+WHITE = 200  # gray level from which a plain background counts as white
 DARK, BRIGHT = 32, 223  # gray levels that count as background of a negative and of a positive
 FILLED = 0.9  # share of the frame that the garment of a canonical image spans, 26 of 28 pixels or more
 GRAY_TOLERANCE = 8  # largest difference of two channels in a picture without colour, JPEG noise allowed
 
-Isolation = Literal["thumbnail", "dark background", "white background", "grabcut"]
+Isolation = Literal["thumbnail", "dark background", "white background", "segmentation"]
+Segment = Callable[[UInt8Array], BoolArray]  # an (H, W, 3) RGB photo -> (H, W), True on its main garment
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where the canonical image came from, in pixels of the photo.
+    """Where a square image of the garment came from, in pixels of the photo.
 
     The box (left, top, width, height) of the photo was scaled to (columns, rows) pixels and placed with its upper left
-    corner at (column, row) of the 28x28 canvas.
+    corner at (column, row) of the square canvas.
     """
 
     photo_size: tuple[int, int]  # width, height
     box: tuple[int, int, int, int]  # left, top, width, height
     placed: tuple[int, int, int, int]  # column, row, columns, rows
+    canvas: int = SIZE  # side
 
     def project(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-        """Draw a (28, 28) map back onto the photo: float32 (H, W), zero outside the box."""
-        if values.shape != (SIZE, SIZE):
-            raise ValueError(f"project takes a map of shape {(SIZE, SIZE)}, not {values.shape}.")
+        """Draw a (canvas, canvas) map back onto the photo: float32 (H, W), zero outside the box."""
+        if values.shape != (self.canvas, self.canvas):
+            raise ValueError(f"project takes a map of shape {(self.canvas, self.canvas)}, not {values.shape}.")
         left, top, width, height = self.box
         column, row, columns, rows = self.placed
         projected = np.zeros(self.photo_size[::-1], np.float32)
         inner = np.ascontiguousarray(values[row : row + rows, column : column + columns], np.float32)
         projected[top : top + height, left : left + width] = cv2.resize(inner, (width, height), interpolation=cv2.INTER_LINEAR)
         return projected
+
+    def pick(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        """The way there: an (H, W) map over the photo as a (canvas, canvas) one, zero beside what was placed."""
+        left, top, width, height = self.box
+        column, row, columns, rows = self.placed
+        picked = np.zeros((self.canvas, self.canvas), np.float32)
+        inner = np.ascontiguousarray(values[top : top + height, left : left + width], np.float32)
+        picked[row : row + rows, column : column + columns] = cv2.resize(inner, (columns, rows), interpolation=cv2.INTER_AREA)
+        return picked
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +86,12 @@ class CanonicalImage:
 
     @cached_property
     def renderings(self) -> UInt8Array:
-        """What the network is shown; its answers are averaged: (r, 28, 28) uint8, `pixels` first.
+        """What the network for thumbnails is shown; its answers are averaged: (r, 28, 28) uint8, `pixels` first.
 
         A garment that was cut out of a photo may have been cut out badly: then also the whole photo squashed, negated and as
         it is, and the cut-out stretched to full contrast, in both polarities. Otherwise `pixels` alone.
         """
-        if self.isolation != "grabcut":
+        if not self.is_photo:
             return self.pixels[np.newaxis]
         squashed = cv2.resize(to_gray(self.photo), (SIZE, SIZE), interpolation=cv2.INTER_AREA).astype(np.uint8)
         garment = self.pixels > 0
@@ -83,14 +100,80 @@ class CanonicalImage:
         cut_outs = (np.where(garment, light, 0).astype(np.uint8) for light in (stretched, ~stretched))
         return np.stack([self.pixels, ~squashed, squashed, *cut_outs])
 
+    @property
+    def is_photo(self) -> bool:
+        """Whether the garment had to be found in a photo."""
+        return self.isolation == "segmentation"
 
-def canonicalize(picture: "Picture | CanonicalImage") -> CanonicalImage:
+    @cached_property
+    def view_geometry(self) -> Geometry:
+        """The way from `view` back to `photo`."""
+        width, height = self.geometry.photo_size
+        left, top, side = self._square
+        inner_left, inner_top = max(0, left), max(0, top)
+        inner_width, inner_height = min(width, left + side) - inner_left, min(height, top + side) - inner_top
+        scale = VIEW_SIZE / side
+        column, row = round((inner_left - left) * scale), round((inner_top - top) * scale)
+        columns, rows = (max(1, round(length * scale)) for length in (inner_width, inner_height))
+        placed = column, row, min(columns, VIEW_SIZE - column), min(rows, VIEW_SIZE - row)
+        return Geometry((width, height), (inner_left, inner_top, inner_width, inner_height), placed, VIEW_SIZE)
+
+    @cached_property
+    def view(self) -> UInt8Array:
+        """The square around the garment in colour, (160, 160, 3) uint8."""
+        return _cut_square(to_rgb(self.photo), self._square)
+
+    @cached_property
+    def views(self) -> UInt8Array:
+        """What the network for photos is shown; its answers are averaged: (v, 160, 160, 3) uint8.
+
+        `view`, and the same with the garment's surroundings faded towards white, which tells it from its neighbours.
+        """
+        garment = _cut_square(self.mask.astype(np.uint8) * 255, self._square)
+        return np.stack([self.view, fade(self.view, garment, FADED)])
+
+    @property
+    def _square(self) -> tuple[int, int, int]:
+        """Left, top and side of the view's square in the photo; it may reach beyond the photo."""
+        left, top, width, height = self.geometry.box
+        side = max(1, round(VIEW_SPAN * max(width, height)))
+        return (2 * left + width - side) // 2, (2 * top + height - side) // 2, side
+
+
+def _cut_square(photo: UInt8Array, square: tuple[int, int, int]) -> UInt8Array:
+    """A square of an (H, W[, 3]) array, shrunk or enlarged to the view's size; beyond the edge the edge is repeated."""
+    left, top, side = square
+    height, width = photo.shape[:2]
+    inner = photo[max(0, top) : top + side, max(0, left) : left + side]
+    beyond = max(0, -top), max(0, top + side - height), max(0, -left), max(0, left + side - width)
+    padded = cv2.copyMakeBorder(inner, *beyond, cv2.BORDER_REPLICATE)
+    interpolation = cv2.INTER_AREA if side > VIEW_SIZE else cv2.INTER_LINEAR
+    return cv2.resize(padded, (VIEW_SIZE, VIEW_SIZE), interpolation=interpolation).astype(np.uint8)
+
+
+def fade(photo: UInt8Array, garment: UInt8Array, strength: float) -> UInt8Array:
+    """Mix the surroundings of a garment with white.
+
+    Args:
+        photo: (H, W, 3) uint8.
+        garment: (H, W) uint8, 255 on the garment, 0 beside it, in between on its edge.
+        strength: Share of white where there is no garment, in [0, 1].
+    """
+    white = (strength * (1 - garment.astype(np.float32) / 255))[..., np.newaxis]
+    return (photo * (1 - white) + 255 * white).astype(np.uint8)
+
+
+def canonicalize(picture: "Picture | CanonicalImage", segment: Segment | None = None) -> CanonicalImage:
     """Bring any picture of a garment into canonical form.
 
     A 28x28 gray picture is taken as canonical: it passes through bit for bit, or exactly negated if its border is
     bright. So is a canonical picture that was enlarged, after shrinking it back. Other gray pictures on black are taken
-    as negatives and trimmed. On plain white the picture is trimmed as Zalando did; on anything else the garment is cut
-    out with GrabCut.
+    as negatives and trimmed, those on plain white are trimmed as Zalando did. Everything else is a photo: a network finds
+    the main garment, the largest and most central one, and the rest is cut away.
+
+    Args:
+        picture: Anything that holds a picture. Who means another garment than the main one gives a crop.
+        segment: Finds the garment in a photo; None for the network that this package carries.
 
     Raises:
         InvalidImageError: As `fashion_classifier.images.load_image`.
@@ -99,19 +182,38 @@ def canonicalize(picture: "Picture | CanonicalImage") -> CanonicalImage:
         return picture
     photo = load_image(picture)
     gray = to_gray(photo)
-    colourless = photo.ndim == 2 or int(np.ptp(photo, axis=2).max()) <= GRAY_TOLERANCE
+    colourless = photo.ndim == 2 or _is_colourless(photo)
     if colourless and gray.shape[0] == gray.shape[1] >= SIZE:
         light = ~gray if _bright_border(gray) else gray
         if len(gray) == SIZE or _fills_frame(light):
             return cut_out(photo, light, np.ones_like(light, bool), "thumbnail")
     if colourless and np.mean(border_values(gray) < DARK) > 0.5:
         return cut_out(photo, gray, gray > PLAIN_DISTANCE, "dark background")
-    level = white_background(gray)
+    level = white_background(gray) if colourless else None
     if level is not None:
         light = np.clip((level - gray.astype(np.int16)) * (255 / level), 0, 255).astype(np.uint8)
         return cut_out(photo, light, light > PLAIN_DISTANCE, "white background")
-    mask = grabcut_mask(to_rgb(photo))
-    return cut_out(photo, np.where(mask, ~gray, 0), mask, "grabcut")
+    mask = (segment or default_segmenter())(to_rgb(photo))
+    return cut_out(photo, np.where(mask, ~gray, 0), mask, "segmentation")
+
+
+def border_values(gray: UInt8Array) -> UInt8Array:
+    """The outermost pixels of an (H, W) picture, each once: (2 (H + W) - 4,)."""
+    return np.concatenate([gray[0], gray[-1], gray[1:-1, 0], gray[1:-1, -1]])
+
+
+def white_background(gray: UInt8Array) -> int | None:
+    """The gray level of a plain white background, or None where the (H, W) picture has another one."""
+    border = border_values(gray).astype(np.int16)
+    level = int(np.median(border))
+    plain = np.mean(np.abs(border - level) <= PLAIN_DISTANCE) >= PLAIN_SHARE
+    return level if plain and level >= WHITE else None
+
+
+def _is_colourless(photo: UInt8Array) -> bool:
+    red, green, blue = cv2.split(photo)  # np.ptp over the channels takes fifty times as long
+    largest, smallest = cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue)
+    return int(cv2.subtract(largest, smallest).max()) <= GRAY_TOLERANCE
 
 
 def _bright_border(gray: UInt8Array) -> bool:

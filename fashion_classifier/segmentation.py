@@ -1,66 +1,65 @@
-"""Where the garment is in a photo."""
+"""Where the main garment is in a photo: the mask that a small network draws.
+
+The network was trained on people's clothes in the street and on single garments (train/segmentation.py). Of several garments
+it marks the main one: the largest, most central. Who wants another one passes a crop.
+"""
+
+from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from fashion_classifier.bundle import DEFAULT_MODEL, SEGMENTATION_MODEL, Bundle
 from fashion_classifier.images import UInt8Array
+from fashion_classifier.network import Network
 
 BoolArray = npt.NDArray[np.bool_]
+Float32Array = npt.NDArray[np.float32]
 
-GRABCUT_SIDE = 160  # px, longest side on which GrabCut runs; larger is slower and not better on phone photos
-GRABCUT_ITERATIONS = 3
-BORDER = 0.03  # share of the shorter side, taken as background to start from
-PLAIN_DISTANCE = 13  # gray levels, 5 % of full scale: Zalando's tolerance when trimming (arXiv 1708.07747, section 2)
-PLAIN_SHARE = 0.9  # of the border that must lie within PLAIN_DISTANCE of its median to be a plain background
-WHITE = 200  # gray level from which a plain background counts as white
-SMALLEST, LARGEST = 0.02, 0.98  # share of the picture that a believable garment covers
+SIDE = 160  # px, what the network sees of a photo: squashed to a square
+MAP_SIDE = 80  # cells of its answer
+SMALLEST = 0.004  # share of the picture that a believable garment covers
+SMALLEST_PART = 0.2  # of the largest part; a pair of shoes has two parts of a size
 
 
-def border_values(gray: UInt8Array) -> UInt8Array:
-    """The outermost pixels of an (H, W) picture, each once: (2 (H + W) - 4,)."""
-    return np.concatenate([gray[0], gray[-1], gray[1:-1, 0], gray[1:-1, -1]])
+class Segmenter:
+    """The segmentation network. Safe to use from several threads at once."""
+
+    def __init__(self, path: Path) -> None:
+        """Load a .tflite file; raises `InvalidBundleError` as `Network` does."""
+        self._network = Network(path, inputs=(1, SIDE, SIDE, 3), outputs=(1, MAP_SIDE, MAP_SIDE, 1))
+
+    def __call__(self, photo: UInt8Array) -> BoolArray:
+        """The main garment of an (H, W, 3) RGB photo: (H, W), True on the garment; all True where none is found."""
+        height, width = photo.shape[:2]
+        squashed = cv2.resize(photo, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.uint8)
+        probability = 1 / (1 + np.exp(-self._network.run(as_input(squashed[np.newaxis]))[0, :, :, 0]))
+        kept = np.where(main_parts(probability > 0.5), probability, 0).astype(np.float32)
+        mask: BoolArray = cv2.resize(kept, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+        return mask if mask.any() else np.ones_like(mask)  # a few cells may fall between the pixels of a tiny photo
 
 
-def white_background(gray: UInt8Array) -> int | None:
-    """The gray level of a plain white background, or None where the (H, W) picture has another one."""
-    border = border_values(gray).astype(np.int16)
-    level = int(np.median(border))
-    plain = np.mean(np.abs(border - level) <= PLAIN_DISTANCE) >= PLAIN_SHARE
-    return level if plain and level >= WHITE else None
+def as_input(photos: UInt8Array) -> Float32Array:
+    """(n, side, side, 3) uint8 -> float32 in [-1, 1], what the networks for photos take."""
+    return photos.astype(np.float32) / np.float32(127.5) - np.float32(1)
 
 
-def grabcut_mask(photo: UInt8Array) -> BoolArray:
-    """The foreground of an (H, W, 3) RGB photo, (H, W), by GrabCut (Rother, Kolmogorov, Blake 2004) from its border.
-
-    Deterministic. Where GrabCut finds next to nothing or nearly everything, the mask is the whole picture.
-    """
-    height, width = photo.shape[:2]
-    scale = min(1.0, GRABCUT_SIDE / max(height, width))
-    size = (max(8, round(width * scale)), max(8, round(height * scale)))
-    small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
-    margin = max(1, round(BORDER * min(size)))
-    labels = np.full((size[1], size[0]), cv2.GC_BGD, np.uint8)
-    labels[margin:-margin, margin:-margin] = cv2.GC_PR_FGD
-    cv2.setRNGSeed(0)  # GrabCut starts from k-means with random centres
-    background, foreground = np.zeros((1, 65)), np.zeros((1, 65))  # colour models, filled in by GrabCut
-    no_rectangle = (0, 0, 0, 0)  # the mask stands in for it
-    bgr = cv2.cvtColor(small, cv2.COLOR_RGB2BGR)
-    cv2.grabCut(bgr, labels, no_rectangle, background, foreground, GRABCUT_ITERATIONS, cv2.GC_INIT_WITH_MASK)
-    mask = _main_parts((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD))
-    if not SMALLEST <= mask.mean() <= LARGEST:
-        return np.ones((height, width), bool)
-    return cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) >= 0.5
+def main_parts(found: BoolArray) -> BoolArray:
+    """Without what is too small to be the garment or a part of it; all False where nothing believable is left."""
+    if found.mean() < SMALLEST:
+        return np.zeros_like(found)
+    _, numbers, statistics, _ = cv2.connectedComponentsWithStats(found.astype(np.uint8))
+    areas = statistics[:, cv2.CC_STAT_AREA]
+    areas[0] = 0  # the background
+    large: BoolArray = areas >= SMALLEST_PART * areas.max()
+    large[0] = False
+    kept: BoolArray = large[numbers]
+    return kept
 
 
-def _main_parts(mask: BoolArray) -> BoolArray:
-    """The parts of a mask that are at least a quarter as large as its largest one, holes closed (a pair of shoes is two)."""
-    opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=8)
-    if count < 2:
-        return mask
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    kept = np.isin(parts, 1 + np.flatnonzero(areas >= areas.max() / 4)).astype(np.uint8)
-    outlines, _ = cv2.findContours(kept, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(kept, outlines, -1, 1, cv2.FILLED)
-    return kept.astype(bool)
+@lru_cache(maxsize=1)
+def default_segmenter() -> Segmenter:
+    """The segmenter of the bundle that this package carries."""
+    return Segmenter(Bundle(DEFAULT_MODEL).file(SEGMENTATION_MODEL))

@@ -141,7 +141,7 @@ def test_a_model_that_cannot_be_had_is_replaced_and_named(monkeypatch: pytest.Mo
     answer = app.predict_endpoint({"path": "examples/coat.jpg"})
     assert answer["fallback"] == reason
     assert answer["model_commit"] is None
-    assert f"The embedded model answers: {reason}" in app.show_prediction({"path": "examples/coat.jpg"})[4]
+    assert f"The embedded model answers: {reason}" in app.show_prediction({"path": "examples/coat.jpg"})[5]
 
 
 def test_other_payloads(url: str) -> None:

@@ -22,8 +22,9 @@ def change(folder: Path, **values: Any) -> None:
 
 def test_the_embedded_bundle_is_whole() -> None:
     bundle = Bundle(DEFAULT_MODEL)
-    assert bundle.file(KERAS_MODEL).stat().st_size < 10_000_000
-    assert bundle.file(SERVING_MODEL).stat().st_size < 10_000_000
+    assert set(bundle.networks) <= bundle.manifest.files.keys()
+    for name in bundle.manifest.files:
+        assert bundle.file(name).stat().st_size < 10_000_000
     assert bundle.manifest.to_json() == (DEFAULT_MODEL / MANIFEST).read_text()
 
 
@@ -47,7 +48,9 @@ def test_a_missing_file_is_named(folder: Path) -> None:
 def test_a_file_outside_the_manifest_is_refused(folder: Path) -> None:
     (folder / "extra.keras").write_bytes(b"")
     with pytest.raises(
-        InvalidBundleError, match=r"its manifest lists no extra\.keras, only \['model\.keras', 'model\.tflite'\]"
+        InvalidBundleError,
+        match=r"its manifest lists no extra\.keras, only \['model\.keras', 'model\.tflite', 'photo\.keras', "
+        r"'photo\.tflite', 'segmentation\.tflite'\]",
     ):
         Bundle(folder).file("extra.keras")
 
@@ -73,7 +76,9 @@ def test_manifest_is_not_json(folder: Path) -> None:
         ({"temperature": float("nan")}, r"has nan for temperature\."),
         ({"uncertain_below": "x"}, r"has 'x' for uncertain_below\."),
         ({"flip": 1}, r"has 1 for flip\."),
-        ({"format": 2}, r"manifest\.json has format 2, this package reads 1\."),
+        ({"format": 1}, r"manifest\.json has format 1, this package reads 2\.$"),
+        ({"format": 3}, r"has format 3, this package reads 2\. It was made for a newer version of this package: update"),
+        ({"photo": {}}, r"has \{\} for photo\."),
         ({"surprise": 1}, r"lacks \[\] and has unknown \['surprise'\]\."),
         ({"labels": ["Hat"]}, r"its labels are \('Hat',\), this package knows \('T-shirt/top',"),
         ({"preprocessing": "0"}, r"it was trained on preprocessing version '0', this package has"),
@@ -84,6 +89,46 @@ def test_a_manifest_for_something_else(folder: Path, values: dict[str, Any], mes
     with pytest.raises(InvalidBundleError, match=message) as caught:
         _ = Bundle(folder).manifest
     assert caught.value.path == folder
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"weight": 0},
+        {"weight": 1.01},
+        {"weight": float("nan")},
+        {"weight": "half"},
+        {"temperature": 0},
+        {"temperature": float("inf")},
+        {"uncertain_below": None},
+        {"uncertain_below": float("nan")},
+        {"architecture": ""},
+        {"explanation_layer": None},
+        {"training": []},
+        {"surprise": 1},
+    ],
+    ids=str,
+)
+def test_a_network_for_photos_that_cannot_be_used(folder: Path, values: dict[str, Any]) -> None:
+    change(folder, photo=json.loads((folder / MANIFEST).read_text())["photo"] | values)
+    with pytest.raises(InvalidBundleError, match=r"manifest\.json has \{'architecture': .*\} for photo\.$"):
+        _ = Bundle(folder).manifest
+
+
+def test_a_network_for_photos_that_lacks_something(folder: Path) -> None:
+    photo = json.loads((folder / MANIFEST).read_text())["photo"]
+    del photo["weight"]
+    change(folder, photo=photo)
+    with pytest.raises(InvalidBundleError, match=r"for photo\.$"):
+        _ = Bundle(folder).manifest
+
+
+def test_networks_are_those_that_are_used(folder: Path) -> None:
+    always = {"model.keras", "model.tflite", "segmentation.tflite"}
+    assert set(Bundle(folder).networks) == always | {"photo.keras", "photo.tflite"}
+    change(folder, photo=None)
+    assert Bundle(folder).manifest.photo is None
+    assert set(Bundle(folder).networks) == always
 
 
 def test_a_manifest_that_is_a_list(folder: Path) -> None:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy.ndimage import zoom
 
 from fashion_classifier import (
     LABELS,
+    CanonicalImage,
     ExplanationError,
     FashionClassifier,
     ModelIntegrityError,
@@ -17,27 +19,56 @@ from fashion_classifier import (
     canonicalize,
     explain,
 )
-from fashion_classifier.bundle import DEFAULT_MODEL, FORMAT, KERAS_MODEL, MANIFEST, Bundle, Manifest, sha256
-from fashion_classifier.preprocessing import PREPROCESSING_VERSION
+from fashion_classifier.bundle import (
+    DEFAULT_MODEL,
+    FORMAT,
+    KERAS_MODEL,
+    MANIFEST,
+    PHOTO_KERAS_MODEL,
+    PREPROCESSING_VERSION,
+    Bundle,
+    Manifest,
+    PhotoNetwork,
+    sha256,
+)
+from fashion_classifier.explanations import Method
+from fashion_classifier.segmentation import as_input
+from train.export_photos import in_half_precision
+from train.photos import network as efficientnet
+
+Float32Array = npt.NDArray[np.float32]
 
 METHODS = ("gradcam", "gradcam++", "scorecam")
+PHOTO, THUMBNAIL = "examples/coat.jpg", "examples/fashion-mnist-bag.png"
+
+
+def linear_network(side: int, kernel: list[list[float]], weights: np.ndarray) -> keras.Model:
+    """A network whose Grad-CAM can be written down: one 1x1 convolution to two maps, their averages, a dense layer."""
+    inputs = keras.Input((side, side, len(kernel)))
+    x = keras.layers.Conv2D(2, 1, use_bias=False, name="features")(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    network = keras.Model(inputs, keras.layers.Dense(len(LABELS), use_bias=False)(x))
+    network.set_weights([np.array(kernel, np.float32)[np.newaxis, np.newaxis], weights])
+    return network
+
+
+def bundle_of(folder: Path, thumbnails: keras.Model, photos: keras.Model | None = None, weight: float = 1.0) -> Bundle:
+    thumbnails.save(folder / KERAS_MODEL)
+    files, photo = {KERAS_MODEL: sha256(folder / KERAS_MODEL)}, None
+    if photos is not None:
+        photos.save(folder / PHOTO_KERAS_MODEL)
+        files[PHOTO_KERAS_MODEL] = sha256(folder / PHOTO_KERAS_MODEL)
+        photo = PhotoNetwork("custom", 1.0, weight, 0.5, "features", {})
+    manifest = Manifest(FORMAT, "0", "custom", LABELS, PREPROCESSING_VERSION, 1.0, False, 0.5, "features", photo, {}, {}, files)
+    (folder / MANIFEST).write_text(manifest.to_json())
+    return Bundle(folder)
 
 
 @pytest.fixture
 def linear_prediction(tmp_path: Path) -> Callable[..., Prediction]:
-    """A network whose Grad-CAM can be written down: one 1x1 convolution to two maps, their averages, a dense layer."""
-
     def make(image: np.ndarray, weights: np.ndarray) -> Prediction:
-        inputs = keras.Input((28, 28, 1))
-        x = keras.layers.Conv2D(2, 1, use_bias=False, name="features")(inputs)
-        x = keras.layers.GlobalAveragePooling2D()(x)
-        network = keras.Model(inputs, keras.layers.Dense(len(LABELS), use_bias=False)(x))
-        network.set_weights([np.array([1.0, -1.0], np.float32).reshape(1, 1, 1, 2), weights])
-        network.save(tmp_path / KERAS_MODEL)
-        files = {KERAS_MODEL: sha256(tmp_path / KERAS_MODEL)}
-        manifest = Manifest(FORMAT, "0", "custom", LABELS, PREPROCESSING_VERSION, 1.0, False, 0.5, "features", {}, {}, files)
-        (tmp_path / MANIFEST).write_text(manifest.to_json())
-        return Prediction(dict.fromkeys(LABELS, 0.1), canonicalize(image), Bundle(tmp_path))
+        bundle = bundle_of(tmp_path, linear_network(28, [[1.0, -1.0]], weights))
+        return Prediction(dict.fromkeys(LABELS, 0.1), canonicalize(image), bundle)
 
     return make
 
@@ -68,34 +99,155 @@ def test_an_empty_map_is_said(linear_prediction: Callable[..., Prediction]) -> N
     np.testing.assert_array_equal(np.asarray(explanation.overlay())[:, :, 0], half_bright())
 
 
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+@pytest.fixture
+def red_and_blue() -> CanonicalImage:
+    """A photo whose garment, 100 columns of red and 39 of blue, is seen pixel by pixel: 1.15 x 139 is 160."""
+    photo = np.zeros((250, 300, 3), np.uint8)
+    photo[:, :150], photo[:, 150:] = RED, BLUE
+    mask = np.zeros((250, 300), np.bool_)
+    mask[40:140, 50:189] = True
+    image = canonicalize(photo, segment=lambda photo: mask)
+    assert image.view_geometry.box == (39, 10, 160, 160)
+    return image
+
+
+def columns(weight_of_red: float, weight_of_blue: float, box: tuple[int, int, int, int]) -> Float32Array:
+    """A map over the photo: one value on the red half of a box, one on the blue half, zero elsewhere."""
+    left, top, width, height = box
+    found = np.zeros((250, 300), np.float32)
+    found[top : top + height, left:150] = weight_of_red
+    found[top : top + height, 150 : left + width] = weight_of_blue
+    return found
+
+
+def red_against_blue(red: float, blue: float) -> keras.Model:
+    """Coat is what is red, and less so what is blue: maps (r - b) / 2 and (b - r) / 2 of inputs in [-1, 1]."""
+    weights = np.zeros((2, 10), np.float32)
+    weights[:, 4] = red, blue
+    return linear_network(160, [[0.5, -0.5], [0, 0], [-0.5, 0.5]], weights)
+
+
+def test_gradcam_of_a_photo_by_hand(red_and_blue: CanonicalImage, tmp_path: Path) -> None:
+    # the maps are 1 and -1 on red, -1 and 1 on blue; ReLU(w0 map0 + w1 map1) is 2 on red, nothing on blue
+    bundle = bundle_of(tmp_path, linear_network(28, [[1.0, -1.0]], np.ones((2, 10), np.float32)), red_against_blue(3, 1))
+    explanation = explain(Prediction(dict.fromkeys(LABELS, 0.1), red_and_blue, bundle), target="Coat")
+    np.testing.assert_allclose(explanation.on_photo, columns(1, 0, (39, 10, 160, 160)), atol=1e-5)
+    # of the garment's 139 columns, 28 in the heatmap and 100 red: 28 x 100 / 139 = 20.1
+    assert explanation.heatmap.shape == (28, 28)
+    column, row, _, height = red_and_blue.geometry.placed
+    expected = np.zeros((28, 28))
+    expected[row : row + height, column : column + 20] = 1
+    expected[row : row + height, column + 20] = 28 * 100 / 139 - 20
+    np.testing.assert_allclose(explanation.heatmap, expected, atol=1e-3)
+
+
+def test_two_networks_maps_count_with_their_weights(red_and_blue: CanonicalImage, tmp_path: Path) -> None:
+    # the network for thumbnails sees light on black: 255 - 76 = 179 of red, 255 - 29 = 226 of blue
+    of_thumbnails = np.zeros((2, 10), np.float32)
+    of_thumbnails[0] = 1
+    bundle = bundle_of(tmp_path, linear_network(28, [[1.0, -1.0]], of_thumbnails), red_against_blue(3, 1), weight=0.75)
+    explanation = explain(Prediction(dict.fromkeys(LABELS, 0.1), red_and_blue, bundle), target="Coat")
+    expected = 0.75 * columns(1, 0, (39, 10, 160, 160)) + 0.25 * columns(179 / 226, 1, (50, 40, 139, 100))
+    found = explanation.on_photo / explanation.on_photo[90, 100]
+    found[:, 140:160] = expected[:, 140:160] = 0  # where a pixel of the 28 shows red and blue
+    np.testing.assert_allclose(found, expected / expected[90, 100], atol=0.01)
+    assert explanation.on_photo.max() == explanation.heatmap.max() == 1
+
+
+def test_weights_in_half_precision_are_computed_with_in_single(red_and_blue: CanonicalImage, tmp_path: Path) -> None:
+    network = red_against_blue(3, 1)
+    kernel, weights = network.get_weights()
+    network.set_weights([120_000 * kernel, weights])  # maps of 120,000: half precision ends at 65,504
+    half = in_half_precision(network)
+    assert not np.isfinite(half.predict(as_input(red_and_blue.view[np.newaxis]), verbose=0)).all()
+    bundle = bundle_of(tmp_path, linear_network(28, [[1.0, -1.0]], np.ones((2, 10), np.float32)), half)
+    explanation = explain(Prediction(dict.fromkeys(LABELS, 0.1), red_and_blue, bundle), target="Coat")
+    np.testing.assert_allclose(explanation.on_photo, columns(1, 0, (39, 10, 160, 160)), atol=1e-3)
+
+
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_on_the_embedded_network(method: str, example_labels: dict[Path, str]) -> None:
+def test_every_method_on_the_embedded_networks(method: Method, example_labels: dict[Path, str]) -> None:
     classifier = FashionClassifier.from_pretrained()
-    for path in example_labels:
-        explanation = explain(classifier.predict(path), method=method)  # type: ignore[arg-type]
-        assert explanation.heatmap.shape == (28, 28)
-        assert np.isfinite(explanation.heatmap).all()
-        assert explanation.heatmap.min() >= 0
-        assert explanation.empty or explanation.heatmap.max() == 1
-        height, width = explanation.prediction.image.photo.shape[:2]
-        assert explanation.overlay().size == (width, height)
+    for path in example_labels if method == "gradcam" else [PHOTO, THUMBNAIL]:
+        explanation = explain(classifier.predict(path), method=method)
+        photo = explanation.prediction.image.photo
+        assert (explanation.on_photo.shape, explanation.heatmap.shape) == (photo.shape[:2], (28, 28))
+        for found in (explanation.on_photo, explanation.heatmap):
+            assert found.dtype == np.float32
+            assert np.isfinite(found).all()
+            assert found.min() >= 0
+        assert explanation.empty or explanation.on_photo.max() == explanation.heatmap.max() == 1
+        assert explanation.overlay().size == photo.shape[1::-1]
 
 
-def test_gradcam_against_tensorflow(example_labels: dict[Path, str]) -> None:
-    """The formula of the paper, written out with a gradient tape."""
+def test_scorecam_does_not_try_every_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = []
+    predict = keras.Model.predict
+
+    def counted(self: keras.Model, inputs: list[np.ndarray], **options: object) -> np.ndarray:
+        runs.append(len(inputs[0]))
+        found: np.ndarray = predict(self, inputs, **options)
+        return found
+
+    monkeypatch.setattr(keras.Model, "predict", counted)
+    monkeypatch.setattr("fashion_classifier.explanations.SCORED_MAPS", 8)
+    assert not explain(FashionClassifier.from_pretrained().predict(PHOTO), method="scorecam").empty
+    assert set(runs) == {8}
+
+
+def test_a_photo_is_explained_beyond_the_garments_edge() -> None:
+    """The view shows some of its surroundings, and a map covers the whole view."""
+    explanation = explain(FashionClassifier.from_pretrained().predict(PHOTO))
+    assert not explanation.empty
+    image = explanation.prediction.image
+    left, top, width, height = image.view_geometry.box
+    outside = np.ones(image.photo.shape[:2], bool)
+    outside[top : top + height, left : left + width] = False
+    assert not explanation.on_photo[outside].any()
+
+
+def gradcam(network: keras.Model, layer: str | None, inputs: np.ndarray, label: str) -> Float32Array:
+    """The formula of the paper, written out with a gradient tape; its maximum 1."""
     import tensorflow as tf
 
-    prediction = FashionClassifier.from_pretrained().predict("examples/coat.jpg")
-    network = keras.models.load_model(DEFAULT_MODEL / KERAS_MODEL, compile=False)
-    layer = network.get_layer(prediction.bundle.manifest.explanation_layer)
-    both = keras.Model(network.inputs, [layer.output, network.outputs[0]])
+    both = keras.Model(network.inputs, [network.get_layer(layer).output, network.outputs[0]])
     with tf.GradientTape() as tape:
-        maps, logits = both([prediction.image.pixels.reshape(1, 28, 28, 1).astype(np.float32) / 255], training=False)
-        score = logits[:, LABELS.index("Coat")]
+        maps, logits = both([inputs[np.newaxis].astype(np.float32)], training=False)
+        score = logits[:, LABELS.index(label)]
     weights = tape.gradient(score, maps).numpy().mean(axis=(1, 2), keepdims=True)
     coarse = np.maximum((weights * maps.numpy()).sum(axis=-1), 0)[0]
-    expected = np.clip(zoom(coarse, 28 / coarse.shape[0], order=1), 0, None)
-    np.testing.assert_allclose(explain(prediction).heatmap, expected / expected.max(), atol=1e-4)
+    fine: Float32Array = np.clip(zoom(coarse, inputs.shape[0] / coarse.shape[0], order=1), 0, None)
+    scaled: Float32Array = fine / fine.max()
+    return scaled
+
+
+def test_gradcam_of_a_thumbnail_against_tensorflow() -> None:
+    prediction = FashionClassifier.from_pretrained().predict(THUMBNAIL)
+    network = keras.models.load_model(DEFAULT_MODEL / KERAS_MODEL, compile=False)
+    pixels = prediction.image.pixels[..., np.newaxis] / 255
+    expected = gradcam(network, prediction.bundle.manifest.explanation_layer, pixels, "Bag")
+    explanation = explain(prediction, target="Bag")
+    np.testing.assert_allclose(explanation.heatmap, expected, atol=1e-4)
+    np.testing.assert_allclose(explanation.on_photo, expected, atol=1e-4)
+
+
+def test_gradcam_of_a_photo_against_tensorflow() -> None:
+    prediction = FashionClassifier.from_pretrained().predict(PHOTO)
+    image, manifest = prediction.image, prediction.bundle.manifest
+    assert manifest.photo is not None
+    stored = keras.models.load_model(DEFAULT_MODEL / PHOTO_KERAS_MODEL, compile=False)
+    network = efficientnet()
+    network.set_weights([weights.astype(np.float32) for weights in stored.get_weights()])
+    seen = gradcam(network, manifest.photo.explanation_layer, image.view / 127.5 - 1, "Coat")
+    expected = manifest.photo.weight * image.view_geometry.project(seen)
+    if manifest.photo.weight < 1:
+        thumbnails = keras.models.load_model(DEFAULT_MODEL / KERAS_MODEL, compile=False)
+        seen = gradcam(thumbnails, manifest.explanation_layer, image.pixels[..., np.newaxis] / 255, "Coat")
+        expected += (1 - manifest.photo.weight) * image.geometry.project(seen)
+    np.testing.assert_allclose(explain(prediction, target="Coat").on_photo, expected / expected.max(), atol=2e-3)
 
 
 def test_another_target_gives_another_map() -> None:
@@ -120,18 +272,19 @@ def test_wrong_method_and_target() -> None:
 
 
 def test_a_network_without_convolutions(tmp_path: Path) -> None:
-    prediction = FashionClassifier.from_pretrained().predict("examples/coat.jpg")
+    prediction = FashionClassifier.from_pretrained().predict(THUMBNAIL)
     manifest = replace(prediction.bundle.manifest, explanation_layer=None)
     (tmp_path / MANIFEST).write_text(manifest.to_json())
     with pytest.raises(ExplanationError, match="has no convolutional layer, and class activation maps need one"):
         explain(replace(prediction, bundle=Bundle(tmp_path)))
 
 
-def test_a_changed_network_is_not_loaded(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "picture"), [(KERAS_MODEL, THUMBNAIL), (PHOTO_KERAS_MODEL, PHOTO)])
+def test_a_changed_network_is_not_loaded(tmp_path: Path, name: str, picture: str) -> None:
     folder = shutil.copytree(DEFAULT_MODEL, tmp_path / "bundle")
-    (folder / KERAS_MODEL).write_bytes(b"something else")
-    prediction = FashionClassifier.from_pretrained(folder).predict("examples/coat.jpg")
-    with pytest.raises(ModelIntegrityError, match=r"model\.keras has the checksum"):
+    (folder / name).write_bytes(b"something else")
+    prediction = FashionClassifier.from_pretrained(folder).predict(picture)
+    with pytest.raises(ModelIntegrityError, match=rf"{name} has the checksum"):
         explain(prediction)
 
 

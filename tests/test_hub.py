@@ -325,7 +325,7 @@ def flip(content: bytes, position: int) -> bytes:
     return bytes(changed)
 
 
-@pytest.mark.parametrize("name", [MANIFEST, "model.tflite", "model.keras"])
+@pytest.mark.parametrize("name", [MANIFEST, "model.tflite", "model.keras", "segmentation.tflite", "photo.tflite"])
 def test_a_byte_changed_in_the_cache_is_detected(loopback: LoopbackHub, versions: dict[str, str], name: str) -> None:
     good = FashionClassifier.from_pretrained(f"{REPO}@v1.0.0")
     file = good.bundle.path / name
@@ -341,7 +341,7 @@ def test_a_byte_changed_in_the_cache_is_detected(loopback: LoopbackHub, versions
     assert answers(FashionClassifier.from_pretrained(f"{REPO}@v1.0.0")) == answers(good)
 
 
-@pytest.mark.parametrize("name", [MANIFEST, "model.tflite", "model.keras"])
+@pytest.mark.parametrize("name", [MANIFEST, "model.tflite", "model.keras", "segmentation.tflite", "photo.tflite"])
 def test_a_byte_changed_on_the_way_is_detected(loopback: LoopbackHub, versions: dict[str, str], name: str) -> None:
     loopback.alter = lambda path, content: flip(content, len(content) // 2) if path == name else content
     with pytest.raises(ModelIntegrityError) as caught:
@@ -360,7 +360,7 @@ def test_a_file_that_does_not_fit_its_manifest_is_refused(loopback: LoopbackHub,
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"format": 2}, "has format 2, this package reads 1. It was made for a newer version of this package: update"),
+        ({"format": 3}, "has format 3, this package reads 2. It was made for a newer version of this package: update"),
         ({"preprocessing": "99"}, "it was trained on preprocessing version '99', this package has"),
         ({"labels": ["Hat"]}, "its labels are ('Hat',), this package knows"),
     ],

@@ -198,9 +198,9 @@ def test_exif_orientation(orientation: int, expected: list[list[int]]) -> None:
 
 def test_orientation_of_a_reduced_jpeg() -> None:
     pixels = load_image(large_jpeg(orientation=6))  # a quarter turn clockwise: the black left half comes up
-    assert pixels.shape == (1024, 768, 3)
-    assert pixels[:500].max() < 8
-    assert pixels[-500:].min() > 247
+    assert pixels.shape == (1000, 750, 3)
+    assert pixels[:488].max() < 8
+    assert pixels[-488:].min() > 247
 
 
 @pytest.mark.parametrize(
@@ -442,10 +442,10 @@ def decoded_sizes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("file_format", ["JPEG", "MPO"])
 def test_large_jpeg_is_decoded_reduced(file_format: str, decoded_sizes: list[tuple[int, int]]) -> None:
     pixels = load_image(large_jpeg(file_format))
-    assert decoded_sizes == [(2000, 1500)]
-    assert pixels.shape == (768, 1024, 3)
-    assert pixels[:, :508].max() < 8
-    assert pixels[:, -508:].min() > 247
+    assert decoded_sizes == [(1000, 750)]
+    assert pixels.shape == (750, 1000, 3)
+    assert pixels[:, :496].max() < 8
+    assert pixels[:, -496:].min() > 247
 
 
 @pytest.mark.parametrize(
@@ -454,6 +454,7 @@ def test_large_jpeg_is_decoded_reduced(file_format: str, decoded_sizes: list[tup
         ((1024, 700), (1024, 700), (1024, 700)),
         ((1025, 700), (1025, 700), (1024, 699)),
         ((2048, 100), (1024, 50), (1024, 50)),
+        ((3000, 300), (1500, 150), (1024, 102)),  # a quarter is 750, less than three quarters of 1024
         ((900, 4096), (225, 1024), (225, 1024)),
         ((16000, 16), (2000, 2), (1024, 2)),
     ],

@@ -14,6 +14,8 @@ from fashion_classifier.monitoring import read_events
 pytest.importorskip("playwright", reason="no Playwright: pip install -e '.[dev]'")
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+expect.set_options(timeout=30_000)  # ms; the first explanation loads TensorFlow
+
 HOW_TO_GET_ONE = "no browser: apt-get install chromium, or python -m playwright install chromium"
 
 
@@ -57,8 +59,9 @@ def test_upload_read_and_explain(page: Page) -> None:
     for label, probability in expected.top(3):
         expect(page.locator("#bars")).to_contain_text(label)
         expect(page.locator("#bars")).to_contain_text(f"{probability * 100:.0f}%")
-    for element in ("#isolated img", "#thumbnail img", "#overlay img"):
-        expect(page.locator(element)).to_be_visible()
+    for element in ("#isolated", "#seen", "#thumbnail", "#overlay"):
+        page.locator(element).scroll_into_view_if_needed()  # pictures are loaded when they come near
+        expect(page.locator(f"{element} img")).to_be_visible()
     expect(page.locator("#comment")).to_have_text(f"Red speaks most for {expected.label}.")
     expect(page.locator("#version")).to_contain_text(f"Model {expected.model_version}")
     # nothing sticks out sideways

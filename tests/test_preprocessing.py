@@ -12,10 +12,11 @@ import pytest
 from PIL import Image, ImageOps
 
 from fashion_classifier.errors import InvalidImageError
-from fashion_classifier.preprocessing import CanonicalImage, Geometry, canonicalize
+from fashion_classifier.preprocessing import CanonicalImage, Geometry, border_values, canonicalize, fade, white_background
 from train.data import Pictures
 
 UInt8Array = npt.NDArray[np.uint8]
+BoolArray = npt.NDArray[np.bool_]
 
 
 def thumbnail() -> UInt8Array:
@@ -47,6 +48,11 @@ def rectangle(background: Any, colour: Any, size: tuple[int, int], box: tuple[in
     return np.array(image)
 
 
+def inside(size: tuple[int, int], box: tuple[int, int, int, int]) -> BoolArray:
+    """The mask of a box."""
+    return rectangle(0, 1, size, box).astype(bool)
+
+
 def keep_promises(canonical: CanonicalImage) -> None:
     """What the docstrings of CanonicalImage and Geometry say."""
     width, height = canonical.geometry.photo_size
@@ -67,6 +73,22 @@ def keep_promises(canonical: CanonicalImage) -> None:
     outside = np.ones((28, 28), bool)
     outside[row : row + rows, column : column + columns] = False
     assert not canonical.pixels[outside].any()
+    assert canonical.is_photo == (canonical.isolation == "segmentation")
+    keep_promises_of_the_view(canonical)
+
+
+def keep_promises_of_the_view(canonical: CanonicalImage) -> None:
+    geometry = canonical.view_geometry
+    column, row, columns, rows = geometry.placed
+    assert (geometry.photo_size, geometry.canvas) == (canonical.geometry.photo_size, 160)
+    assert 0 <= column < column + columns <= 160
+    assert 0 <= row < row + rows <= 160
+    (left, top, width, height), (inner_left, inner_top, inner_width, inner_height) = geometry.box, canonical.geometry.box
+    assert left <= inner_left < inner_left + inner_width <= left + width <= geometry.photo_size[0]
+    assert top <= inner_top < inner_top + inner_height <= top + height <= geometry.photo_size[1]
+    assert canonical.view.shape == (160, 160, 3)
+    assert canonical.views.shape == (2, 160, 160, 3)
+    assert canonical.view.dtype == canonical.views.dtype == np.uint8
 
 
 # Thumbnails
@@ -256,11 +278,54 @@ def test_rectangle_on_a_coloured_background(
     colour: Any,
     level: int,
 ) -> None:
-    canonical = canonicalize(rectangle(background, colour, size, box))
-    assert canonical.isolation == "grabcut"
+    mask = inside(size, box)
+    canonical = canonicalize(rectangle(background, colour, size, box), segment=lambda photo: mask)
+    assert canonical.isolation == "segmentation"
     assert canonical.geometry == Geometry(size, box, placed)
     np.testing.assert_allclose(canonical.pixels.astype(int), block(placed, level), atol=1)
+    np.testing.assert_array_equal(canonical.mask, mask)
     keep_promises(canonical)
+
+
+def test_the_segmenter_is_given_the_reduced_photo_in_colour() -> None:
+    given = []
+
+    def segment(photo: UInt8Array) -> BoolArray:
+        given.append(photo)
+        return np.ones(photo.shape[:2], np.bool_)
+
+    gray = np.random.default_rng(0).integers(60, 190, (60, 80), np.uint8)
+    assert canonicalize(gray, segment).isolation == "segmentation"
+    canonical = canonicalize(rectangle((40, 90, 200), (200, 30, 30), (2048, 1024), (10, 10, 500, 500)), segment)
+    assert canonical.isolation == "segmentation"
+    np.testing.assert_array_equal(given[0], np.stack([gray] * 3, axis=2))
+    np.testing.assert_array_equal(given[1], canonical.photo)
+    assert given[1].shape == (512, 1024, 3)
+
+
+def test_only_photos_are_segmented() -> None:
+    def segment(photo: UInt8Array) -> BoolArray:
+        raise AssertionError("this picture needs no network")
+
+    for picture in (THUMBNAIL, rectangle(255, 55, *PORTRAIT[:2]), rectangle(0, 200, *PORTRAIT[:2])):
+        assert not canonicalize(picture, segment).is_photo
+
+
+def test_where_nothing_is_found_the_garment_is_the_whole_photo() -> None:
+    photo = rectangle((40, 90, 200), (200, 30, 30), (100, 80), (20, 10, 40, 56))
+    canonical = canonicalize(photo, segment=lambda photo: np.zeros((80, 100), np.bool_))
+    assert canonical.mask.all()
+    assert canonical.geometry == Geometry((100, 80), (0, 0, 100, 80), (0, 3, 28, 22))  # 80 x 28 / 100 = 22.4
+
+
+def test_what_lies_beside_the_garment_is_cut_away() -> None:
+    photo = rectangle((255, 255, 0), (200, 30, 30), (100, 80), (20, 10, 40, 56))
+    mask = inside((100, 80), (20, 10, 40, 56))
+    mask[10:38, 40:60] = False  # the upper right quarter of the box: there the background's yellow must not show
+    canonical = canonicalize(photo, segment=lambda photo: mask)
+    expected = block((4, 0, 20, 28), 174)
+    expected[:14, 14:] = 0
+    np.testing.assert_array_equal(canonical.pixels, expected)
 
 
 def test_a_large_photo_is_measured_in_its_reduced_pixels() -> None:
@@ -300,6 +365,111 @@ def test_projection_of_another_shape(shape: tuple[int, ...]) -> None:
         Geometry(*PORTRAIT).project(np.zeros(shape))
 
 
+def test_a_geometry_with_a_larger_canvas() -> None:
+    geometry = Geometry((100, 80), (20, 10, 40, 56), (30, 20, 80, 112), canvas=160)  # enlarged by 2
+    half = np.zeros((160, 160))
+    half[:, 70:] = 1  # the right half of what was placed
+    np.testing.assert_array_equal(geometry.project(half) > 0.5, inside((100, 80), (40, 10, 20, 56)))
+    with pytest.raises(ValueError, match=r"takes a map of shape \(160, 160\), not \(28, 28\)\."):
+        geometry.project(np.zeros((28, 28)))
+
+
+def test_a_picked_map_is_averaged_by_hand() -> None:
+    size, box, placed = PORTRAIT  # two by two pixels of the photo become one
+    values = np.full(size[::-1], 9.0)  # beside the box: left out
+    values[10:66, 20:60] = 0
+    values[10, 20], values[11, 21] = 1, 2
+    values[64:66, 58:60] = 5
+    picked = Geometry(size, box, placed).pick(values)
+    expected = np.zeros((28, 28))
+    expected[0, 4] = (1 + 2) / 4
+    expected[27, 23] = 5
+    assert picked.dtype == np.float32
+    np.testing.assert_allclose(picked, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("size", "box", "placed"), [PORTRAIT, LANDSCAPE, TALL, ODD])
+def test_to_the_photo_and_back(
+    size: tuple[int, int], box: tuple[int, int, int, int], placed: tuple[int, int, int, int]
+) -> None:
+    geometry = Geometry(size, box, placed)
+    column, row, columns, rows = placed
+    ramp = np.zeros((28, 28), np.float32)
+    ramp[row : row + rows, column : column + columns] = np.add.outer(np.arange(rows), np.arange(columns)) / 28
+    back = geometry.pick(geometry.project(ramp))
+    np.testing.assert_allclose(back, ramp, atol=1 / 28)  # at the ends of the ramp nothing is left to interpolate with
+    assert np.abs(back - ramp).mean() < 0.005
+    ones = block(placed, 1)
+    np.testing.assert_array_equal(geometry.pick(geometry.project(ones.astype(np.float32))), ones)
+
+
+# The view in colour: 1.15 times the longer side of the box, centred on it
+
+
+def photographed(size: tuple[int, int], box: tuple[int, int, int, int], grain: int = 1) -> CanonicalImage:
+    """A photo of random colours, each in a square of `grain` pixels a side, whose garment fills a box."""
+    width, height = size
+    colours = np.random.default_rng(1).integers(0, 256, (height // grain, width // grain, 3), np.uint8)
+    return canonicalize(colours.repeat(grain, 0).repeat(grain, 1), segment=lambda photo: inside(size, box))
+
+
+def test_a_view_of_its_own_size_is_a_crop() -> None:
+    image = photographed((300, 250), (50, 40, 139, 100))
+    # 1.15 x 139 = 159.85, so 160; (2 x 50 + 139 - 160) / 2 = 39.5, rounded down; (2 x 40 + 100 - 160) / 2 = 10
+    assert image.view_geometry == Geometry((300, 250), (39, 10, 160, 160), (0, 0, 160, 160), canvas=160)
+    np.testing.assert_array_equal(image.view, image.photo[10:170, 39:199])
+
+
+def test_a_view_of_twice_its_size_is_averaged() -> None:
+    image = photographed((400, 400), (61, 100, 278, 200), grain=2)
+    # 1.15 x 278 = 319.7, so 320; (2 x 61 + 278 - 320) / 2 = 40; (2 x 100 + 200 - 320) / 2 = 40
+    assert image.view_geometry == Geometry((400, 400), (40, 40, 320, 320), (0, 0, 160, 160), canvas=160)
+    np.testing.assert_array_equal(image.view, image.photo[40:360:2, 40:360:2])
+
+
+def test_a_view_beyond_the_photo_repeats_its_edge() -> None:
+    image = photographed((139, 100), (0, 0, 139, 100))
+    # left (139 - 160) / 2 = -10.5, rounded down; top (100 - 160) / 2 = -30
+    assert image.view_geometry == Geometry((139, 100), (0, 0, 139, 100), (11, 30, 139, 100), canvas=160)
+    np.testing.assert_array_equal(image.view, np.pad(image.photo, ((30, 30), (11, 10), (0, 0)), mode="edge"))
+
+
+def test_a_map_over_the_view_lands_on_what_the_view_shows() -> None:
+    image = photographed((300, 250), (50, 40, 139, 100))
+    values = np.random.default_rng(2).random((160, 160)).astype(np.float32)
+    projected = image.view_geometry.project(values)
+    np.testing.assert_array_equal(projected[10:170, 39:199], values)
+    assert not projected[~inside((300, 250), (39, 10, 160, 160))].any()
+    small = photographed((139, 100), (0, 0, 139, 100))
+    np.testing.assert_array_equal(small.view_geometry.project(values), values[30:130, 11:150])
+
+
+def test_the_second_view_fades_the_surroundings() -> None:
+    size, box = (300, 250), (50, 40, 139, 100)
+    image = photographed(size, box)
+    view, faded = image.views.astype(float)
+    garment = inside(size, box)[10:170, 39:199]
+    np.testing.assert_array_equal(view, image.view)
+    np.testing.assert_array_equal(faded[garment], view[garment])
+    np.testing.assert_allclose(faded[~garment], 0.4 * view[~garment] + 0.6 * 255, atol=1)
+
+
+@pytest.mark.parametrize(
+    ("garment", "strength", "expected"),
+    [
+        (255, 1.0, 100),
+        (0, 0.0, 100),
+        (0, 1.0, 255),
+        (0, 0.5, 177),  # (100 + 255) / 2 = 177.5, cut
+        (51, 0.5, 162),  # a fifth garment: 0.6 x 100 + 0.4 x 255
+    ],
+)
+def test_fade_by_hand(garment: int, strength: float, expected: int) -> None:
+    faded = fade(np.full((2, 3, 3), 100, np.uint8), np.full((2, 3), garment, np.uint8), strength)
+    assert faded.dtype == np.uint8
+    np.testing.assert_array_equal(faded, np.full((2, 3, 3), expected))
+
+
 # Anything at all
 
 
@@ -319,6 +489,7 @@ def test_extreme_pictures(shape: tuple[int, int], content: str) -> None:
     canonical = canonicalize(pictures[content])
     keep_promises(canonical)
     assert np.isfinite(canonical.geometry.project(np.ones((28, 28)))).all()
+    assert canonical.geometry.pick(canonical.view_geometry.project(np.ones((160, 160)))).max() == pytest.approx(1)
     if content in ("white", "black"):
         assert not canonical.pixels.any()
 
@@ -329,7 +500,7 @@ def test_same_pixels_every_time_and_from_every_thread() -> None:
     for i in range(6):
         plain = rectangle((60 + 20 * i, 120, 90), (190, 60 + 10 * i, 40), (90, 120), (20, 20, 50, 80))
         photos.append(np.clip(plain + rng.normal(0, 25, plain.shape), 0, 255).astype(np.uint8))
-    assert {canonicalize(photo).isolation for photo in photos} == {"grabcut"}
+    assert {canonicalize(photo).isolation for photo in photos} == {"segmentation"}
     alone = [canonicalize(photo).pixels for photo in photos]
     with ThreadPoolExecutor(6) as pool:
         together = list(pool.map(lambda i: canonicalize(photos[i % 6]).pixels, range(48)))
@@ -347,7 +518,7 @@ def test_renderings_of_a_cut_out_by_hand() -> None:
     pixels[4:24, 4:24] = 100
     pixels[4:24, 14:24] = 180
     photo = np.tile(np.arange(56, dtype=np.uint8)[:, np.newaxis] * 4, (1, 56))
-    image = CanonicalImage(pixels, photo, photo > 0, Geometry((56, 56), (0, 0, 56, 56), (0, 0, 28, 28)), "grabcut")
+    image = CanonicalImage(pixels, photo, photo > 0, Geometry((56, 56), (0, 0, 56, 56), (0, 0, 28, 28)), "segmentation")
     canonical, negated, squashed, stretched, inverted = image.renderings
     np.testing.assert_array_equal(canonical, pixels)
     np.testing.assert_array_equal(squashed[:, 0], np.arange(28) * 8 + 2)  # the means of two rows, 4 apart
@@ -360,5 +531,36 @@ def test_renderings_of_a_cut_out_by_hand() -> None:
 def test_renderings_of_a_black_cut_out_are_finite() -> None:
     photo = np.zeros((40, 40), np.uint8)
     geometry = Geometry((40, 40), (0, 0, 40, 40), (0, 0, 28, 28))
-    image = CanonicalImage(np.zeros((28, 28), np.uint8), photo, photo == 0, geometry, "grabcut")
+    image = CanonicalImage(np.zeros((28, 28), np.uint8), photo, photo == 0, geometry, "segmentation")
     assert image.renderings.shape == (5, 28, 28)
+
+
+def test_border_values_are_each_pixel_once() -> None:
+    gray = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    assert sorted(border_values(gray).tolist()) == [0, 1, 2, 3, 4, 7, 8, 9, 10, 11]
+    assert sorted(border_values(gray[:2, :2]).tolist()) == [0, 1, 4, 5]
+
+
+def framed(level: int, odd_level: int, odd_count: int) -> UInt8Array:
+    """A 26x26 picture: `level` everywhere, `odd_level` on `odd_count` of the 100 border pixels, a dark garment within."""
+    gray = np.full((26, 26), level, np.uint8)
+    gray[0, :odd_count] = odd_level
+    gray[5:20, 5:20] = 10
+    return gray
+
+
+@pytest.mark.parametrize(
+    ("gray", "level"),
+    [
+        (framed(255, 255, 0), 255),
+        (framed(200, 200, 0), 200),
+        (framed(199, 199, 0), None),  # plain, not white
+        (framed(250, 0, 10), 250),  # 90 of 100 border pixels are plain
+        (framed(250, 0, 11), None),
+        (framed(250, 237, 26), 250),  # 13 levels away is still plain
+        (framed(250, 236, 26), None),
+        (framed(0, 0, 0), None),
+    ],
+)
+def test_white_background(gray: UInt8Array, level: int | None) -> None:
+    assert white_background(gray) == level

@@ -2,7 +2,7 @@
 
     python -m train.data --feedback JOURNAL
 
-prints what visitors corrected; `train.fit --feedback JOURNAL` trains on it.
+prints what visitors corrected; `train.photos` and `train.fit` train on it with --feedback JOURNAL.
 
 Targets are sets of acceptable classes, float32 (n, 10) of zeros and ones: one class for most pictures, the three kinds of
 shoe for a photo whose label says only "Shoes", none for a picture of none of the ten.
@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -27,10 +28,11 @@ import numpy.typing as npt
 from PIL import Image
 from sklearn.model_selection import train_test_split
 
-from fashion_classifier.images import to_gray
+from fashion_classifier.bundle import PREPROCESSING_VERSION
+from fashion_classifier.images import load_image, to_gray, to_rgb
 from fashion_classifier.labels import LABELS
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, read_events
-from fashion_classifier.preprocessing import PREPROCESSING_VERSION, SIZE, canonicalize, cut_out
+from fashion_classifier.preprocessing import SIZE, canonicalize, cut_out
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
@@ -158,6 +160,14 @@ def target(labels: Iterable[str]) -> Float32Array:
     return np.array([label in members for label in LABELS], np.float32)
 
 
+def balanced(targets: Float32Array, share: float = 0.5) -> npt.NDArray[np.float64]:
+    """For each target the probability to be drawn: its set of classes counts as its number of pictures to the power `share`."""
+    _, kinds, counts = np.unique(targets, axis=0, return_inverse=True, return_counts=True)
+    weights = counts[kinds.reshape(-1)].astype(np.float64) ** (share - 1.0)
+    shares: npt.NDArray[np.float64] = weights / weights.sum()
+    return shares
+
+
 def load_fashion_mnist(folder: Path | None = None) -> FashionMNIST:
     """Fashion-MNIST from a folder of its four IDX files, `FASHION_MNIST_DIR`, or else through `keras.datasets`."""
     folder = folder or (Path(value) if (value := os.environ.get(ENVIRONMENT_VARIABLE)) else None)
@@ -207,6 +217,43 @@ def photo_rows(folder: Path, split: Split) -> list[dict[str, str]]:
         return [row for row in csv.DictReader(file) if row["label"] in PHOTO_LABELS and split_of(row["sender_id"]) == split]
 
 
+@dataclass(frozen=True, eq=False)
+class PhonePhoto:
+    """A phone photo of a single garment.
+
+    Attributes:
+        name: Its file name without suffix.
+        sender: Who took it.
+        label: One of `PHOTO_LABELS`.
+        photo: (H, W, 3) uint8 RGB.
+    """
+
+    name: str
+    sender: str
+    label: str
+    photo: UInt8Array
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """The acceptable classes: which shoe it is, where somebody has looked."""
+        kind = shoe_kinds().get(self.name)
+        return (kind,) if kind else PHOTO_LABELS[self.label]
+
+
+@lru_cache(maxsize=1)
+def shoe_kinds() -> dict[str, str]:
+    """For the training photos labelled "Shoes" whose kind is plain to see, by eye: their class (shoes.csv beside this file)."""
+    with (Path(__file__).parent / "shoes.csv").open(newline="") as file:
+        return {row["image"]: row["label"] for row in csv.DictReader(file)}
+
+
+def phone_photos(folder: Path, split: Split) -> Iterator[PhonePhoto]:
+    """The phone photos of a split; `folder` and `split` as `load_photos`."""
+    for row in photo_rows(folder, split):
+        photo = to_rgb(load_image(folder / "images" / f"{row['image']}.jpg"))
+        yield PhonePhoto(row["image"], row["sender_id"], row["label"], photo)
+
+
 def load_photos(folder: Path, split: Split, *, cache: Path | None = None) -> Pictures:
     """The phone photos of a split, all renderings.
 
@@ -235,6 +282,7 @@ class StreetGarment:
         label: One of `STREET_LABELS`.
         photo: (H, W, 3) uint8 RGB, the whole photo.
         mask: (H, W) bool, True on the garment.
+        figure: (H, W) bool, True on the whole dressed person.
         box: (left, top, width, height) of the mask, in pixels.
     """
 
@@ -242,6 +290,7 @@ class StreetGarment:
     label: str
     photo: UInt8Array
     mask: npt.NDArray[np.bool_]
+    figure: npt.NDArray[np.bool_]
     box: tuple[int, int, int, int]
 
     def crop(self, margin: float) -> tuple[UInt8Array, npt.NDArray[np.bool_]]:
@@ -258,25 +307,47 @@ def street_run(number: str) -> str:
     return f"street {number[:-1]}"
 
 
-def street_garments(folder: Path, split: Split, *, smallest: float) -> Iterator[StreetGarment]:
-    """The labelled garments of a split's street photos, photo by photo.
+@dataclass(frozen=True, eq=False)
+class StreetPhoto:
+    """A street photo with its garments.
+
+    Attributes:
+        number: Its file name without suffix.
+        photo: (H, W, 3) uint8 RGB.
+        labels: (H, W) uint8, index into `names`; 0 is the background.
+        names: Clothing Co-Parsing's names.
+    """
+
+    number: str
+    photo: UInt8Array
+    labels: UInt8Array
+    names: tuple[str, ...]
+
+
+def street_photos(folder: Path, split: Split) -> Iterator[StreetPhoto]:
+    """The street photos of a split.
 
     Args:
         folder: Holds labels.json, photos/ and masks/.
         split: Splits are by `street_run`.
-        smallest: Share of the picture below which a garment is left out.
     """
-    names: list[str] = json.loads((folder / "labels.json").read_text())
+    names = tuple(json.loads((folder / "labels.json").read_text()))
     for path in sorted((folder / "masks").glob("*.png")):
-        if split_of(street_run(path.stem)) != split:
-            continue
-        photo = np.array(Image.open(folder / "photos" / f"{path.stem}.jpg").convert("RGB"))
-        labels = np.array(Image.open(path))
-        for value in np.unique(labels):
-            mask = labels == value
-            if names[value] in STREET_LABELS and mask.mean() >= smallest:
+        if split_of(street_run(path.stem)) == split:
+            photo = np.array(Image.open(folder / "photos" / f"{path.stem}.jpg").convert("RGB"))
+            yield StreetPhoto(path.stem, photo, np.array(Image.open(path)), names)
+
+
+def street_garments(folder: Path, split: Split, *, smallest: float) -> Iterator[StreetGarment]:
+    """The labelled garments of a split's street photos, photo by photo; those below a share of the picture are left out."""
+    for street in street_photos(folder, split):
+        for value in np.unique(street.labels):
+            mask = street.labels == value
+            label = street.names[value]
+            if label in STREET_LABELS and mask.mean() >= smallest:
                 left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
-                yield StreetGarment(path.stem, names[value], photo, mask, (left, top, width, height))
+                figure = street.labels > 0
+                yield StreetGarment(street.number, label, street.photo, mask, figure, (left, top, width, height))
 
 
 def load_street(folder: Path, split: Split, *, cache: Path | None = None, smallest: float = 0.004) -> Pictures:
@@ -289,7 +360,7 @@ def load_street(folder: Path, split: Split, *, cache: Path | None = None, smalle
 
     def canonical(garment: StreetGarment) -> UInt8Array:
         light = np.where(garment.mask, ~to_gray(garment.photo), 0)
-        return cut_out(garment.photo, light, garment.mask, "grabcut").pixels[np.newaxis]
+        return cut_out(garment.photo, light, garment.mask, "segmentation").pixels[np.newaxis]
 
     def pictures() -> Pictures:
         found = [(garment.label, canonical(garment)) for garment in street_garments(folder, split, smallest=smallest)]
@@ -299,8 +370,8 @@ def load_street(folder: Path, split: Split, *, cache: Path | None = None, smalle
     return _cached(cache, f"street-{split}", pictures)
 
 
-def load_feedback(folder: Path) -> Pictures:
-    """The pictures that visitors of the page corrected and agreed to leave, canonical.
+def feedback_pictures(folder: Path) -> list[tuple[Path, str]]:
+    """The pictures that visitors of the page corrected and agreed to leave, each with its right name.
 
     Args:
         folder: A journal of `fashion_classifier.monitoring`. The last correction of a picture counts.
@@ -308,9 +379,20 @@ def load_feedback(folder: Path) -> Pictures:
     corrections = [event for event in read_events(folder) if event["event"] == "correction"]
     last = {event["id"]: event["label"] for event in corrections}
     pictures = {event["id"]: event["picture"] for event in corrections if event["picture"]}
-    rendered = [canonicalize(folder / picture).renderings for picture in pictures.values()]
-    labels = [last[event] for event in pictures]
-    return _repeated(rendered, [() if label == NONE_OF_THE_TEN else (label,) for label in labels], labels)
+    return [(folder / picture, last[event]) for event, picture in pictures.items()]
+
+
+def feedback_target(label: str) -> tuple[str, ...]:
+    """The acceptable classes for what a visitor said."""
+    return () if label == NONE_OF_THE_TEN else (label,)
+
+
+def load_feedback(folder: Path) -> Pictures:
+    """As `feedback_pictures`, canonical."""
+    pictures = feedback_pictures(folder)
+    labels = [label for _, label in pictures]
+    rendered = [canonicalize(picture).renderings for picture, _ in pictures]
+    return _repeated(rendered, [feedback_target(label) for label in labels], labels)
 
 
 def _repeated(rendered: list[UInt8Array], accepted: list[tuple[str, ...]], groups: list[str]) -> Pictures:

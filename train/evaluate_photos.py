@@ -28,10 +28,10 @@ from PIL import Image
 
 from fashion_classifier import LABELS, FashionClassifier, Prediction
 from fashion_classifier.images import to_rgb
-from fashion_classifier.segmentation import grabcut_mask
 from train.contact_sheet import SIDE, contact_sheet
 from train.data import PHOTO_LABELS, SHOES, STREET_LABELS, Split, photo_rows, street_garments, street_run
 from train.evaluate import plot_confusion, wilson
+from train.grabcut import grabcut_mask
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -344,7 +344,7 @@ def main(options: list[str] | None = None) -> None:
     sources = {"photos": (ask_photos, arguments.photos), "street": (ask_street, arguments.street)}
     asked = {name: ask(classifier, folder, arguments.split) for name, (ask, folder) in sources.items() if folder}
     summaries = {name: measure(answers) for name, answers in asked.items()}
-    bundle = f"{classifier.bundle.manifest.architecture} {classifier.version}"
+    bundle = f"Version {classifier.version}"
     text = report(f"{bundle} on the {arguments.split} split of photos", list(summaries.values()))
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)

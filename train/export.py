@@ -1,15 +1,17 @@
 """Make a bundle from a finished run, or from a 28x28 Keras file that someone already has.
 
-    python -m train.export runs/resnet runs/resnet/bundle --version 1.0.0 --photos PHOTOS
+    python -m train.export runs/resnet runs/bundle --version 1.1.0 --segmentation runs/segmentation --photo-run runs/photos \
+        --photos PHOTOS --street STREET
     python -m train.export old_model.h5 bundles/old --version 0.1.0
 
 Calibrates on validation data, serves int8 weights where validation accuracy stays, checks that the Keras and the LiteRT
-network agree on the whole test set, and writes what it measured into the manifest. Needs Keras on TensorFlow.
+network agree on the whole test set, and writes what it measured into the manifest. Without --segmentation the bundle gets the
+embedded bundle's segmentation network; without --photo-run the network for thumbnails answers photos alone. Needs Keras on
+TensorFlow.
 """
 
 import argparse
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,17 +20,29 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from scipy.optimize import minimize_scalar
-from scipy.special import softmax
 
 from fashion_classifier import LABELS, Bundle, FashionClassifier, Manifest
-from fashion_classifier.bundle import FORMAT, HDF5_MODEL, KERAS_MODEL, MANIFEST, SERVING_MODEL, sha256
-from fashion_classifier.preprocessing import PREPROCESSING_VERSION, SIZE
+from fashion_classifier.bundle import (
+    DEFAULT_MODEL,
+    FORMAT,
+    HDF5_MODEL,
+    KERAS_MODEL,
+    LICENCES,
+    MANIFEST,
+    PREPROCESSING_VERSION,
+    SEGMENTATION_MODEL,
+    SERVING_MODEL,
+    sha256,
+)
+from fashion_classifier.preprocessing import SIZE
 from train.architectures import FEATURES
-from train.data import FashionMNIST, Pictures, load_fashion_mnist, load_photos
+from train.calibration import calibrated, fit_temperature
+from train.data import FashionMNIST, Pictures, load_fashion_mnist
 from train.evaluate import evaluate
-from train.fit import as_input, versions
-from train.runs import load_config, load_network
+from train.evaluate_photos import ask_street, measure
+from train.export_photos import add_photo_network
+from train.fit import as_input
+from train.runs import load_config, load_network, versions
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -38,7 +52,16 @@ DISAGREEMENT = 0.005  # share of test images that the two networks may name diff
 
 
 def export(
-    source: Path, out: Path, *, version: str, data: FashionMNIST, photos: Pictures | None = None, hdf5: bool = False
+    source: Path,
+    out: Path,
+    *,
+    version: str,
+    data: FashionMNIST,
+    segmentation: Path | None = None,
+    photo_run: Path | None = None,
+    photos: Path | None = None,
+    street: Path | None = None,
+    hdf5: bool = False,
 ) -> Bundle:
     """Write a bundle.
 
@@ -48,15 +71,20 @@ def export(
         out: Folder of the bundle; a former bundle there is replaced.
         version: Of the model, such as "1.0.0".
         data: Fashion-MNIST; its validation part calibrates, its test part is measured.
-        photos: Validation photos to calibrate on as well.
+        segmentation: A finished run of `train.segmentation`; None for the network of the embedded bundle.
+        photo_run: A finished run of `train.photos`; None for a bundle without a network for photos.
+        photos: Folder of the phone photos, for a network for photos: the validation senders' calibrate it.
+        street: Folder of the street photos, to measure the masks and the answers on its validation photos.
         hdf5: Add fashion_model.h5.
 
     Raises:
-        ValueError: The network has other inputs or outputs, or its two forms do not agree.
+        ValueError: The network has other inputs or outputs, its two forms do not agree, or there are no photos to calibrate on.
         FileExistsError: The folder holds something other than a bundle.
     """
     if out.exists() and any(out.iterdir()) and not (out / MANIFEST).is_file():
         raise FileExistsError(f"{out} holds something other than a bundle; give a new folder, or a bundle's to replace it.")
+    if photo_run is not None and photos is None:
+        raise ValueError("A network for photos is calibrated on phone photos: give their folder.")
     if source.is_dir():
         network, training = load_network(source), load_config(source)
         architecture, flip = training["recipe"]["architecture"], bool(training["recipe"]["augmentation"])
@@ -64,20 +92,20 @@ def export(
         network, architecture, flip = adopt(source, data.validation), "custom", False
         training = {"source": source.name, "versions": versions()}
 
-    sets = [data.validation] if photos is None else [data.validation, photos.of_the_ten()]
-    logits = [(_logits(network, pictures.images, flip), pictures) for pictures in sets]
-    temperature = fit_temperature(logits)
-    confidences = [
-        pictures.averaged(softmax(values / temperature, axis=2).mean(axis=0))[0].max(axis=1) for values, pictures in logits
-    ]
+    logits = _logits(network, data.validation.images, flip)
+    temperature = fit_temperature(logits, data.validation.targets)
+    confidence = calibrated(logits, temperature).max(axis=1)
 
+    found = (segmentation or DEFAULT_MODEL) / SEGMENTATION_MODEL
+    segmenter = found.read_bytes()  # the embedded bundle may be the one that is replaced
     if (out / MANIFEST).is_file():
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
+    (out / SEGMENTATION_MODEL).write_bytes(segmenter)
+    shutil.copy(Path(__file__).parent / LICENCES, out)
     network.save(out / KERAS_MODEL)
     if hdf5:
         network.save(out / HDF5_MODEL)
-    layer = explanation_layer(network)
     manifest = Manifest(
         format=FORMAT,
         version=version,
@@ -86,8 +114,9 @@ def export(
         preprocessing=PREPROCESSING_VERSION,
         temperature=temperature,
         flip=flip,
-        uncertain_below=float(min(np.quantile(values, REFUSED) for values in confidences)),
-        explanation_layer=layer,
+        uncertain_below=float(np.quantile(confidence, REFUSED)),
+        explanation_layer=explanation_layer(network),
+        photo=None,
         metrics={},
         training=training,
         files={},
@@ -111,6 +140,13 @@ def export(
         "parameters": network.count_params(),
         "serving": {"chosen": chosen, "n": len(data.test)} | serving,
     }
+    if photo_run is not None and photos is not None:
+        photo, measured = add_photo_network(bundle, photo_run, photos, REFUSED)
+        manifest, metrics = replace(manifest, photo=photo), metrics | {"photos": measured}
+        bundle = _write(out, manifest)
+    if street is not None:
+        garments = measure(ask_street(FashionClassifier(bundle), street, "validation"))
+        metrics["street garments"] = {name: garments[name] for name in ("split", "all", "mask IoU")}
     return _write(out, replace(manifest, metrics=metrics))
 
 
@@ -167,28 +203,10 @@ def explanation_layer(network: keras.Model) -> str | None:
     return FEATURES if FEATURES in names else convolutions[-1] if convolutions else None
 
 
-def fit_temperature(sets: Sequence[tuple[Float64Array, Pictures]]) -> float:
-    """The temperature that minimises the negative log-likelihood (Guo et al. 2017, arXiv 1706.04599, section 4.2).
-
-    Args:
-        sets: Logits (views, n, 10) with the n rows that they answer; probabilities are averaged over views and renderings.
-    """
-
-    def loss(log_temperature: float) -> float:
-        total, count = 0.0, 0
-        for logits, pictures in sets:
-            probabilities, targets = pictures.averaged(softmax(logits / np.exp(log_temperature), axis=2).mean(axis=0))
-            total -= float(np.log((probabilities * targets).sum(axis=1) + 1e-12).sum())
-            count += len(targets)
-        return total / count
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
-
-
 def _logits(network: keras.Model, images: npt.NDArray[np.uint8], flip: bool) -> Float64Array:
-    """(views, n, 10): of the images, and where asked of their mirror images."""
-    views = [images, images[:, :, ::-1]] if flip else [images]
-    return np.stack([network.predict(as_input(view), batch_size=500, verbose=0).astype(np.float64) for view in views])
+    """(looks, n, 10): of the images, and where asked of their mirror images."""
+    looks = [images, images[:, :, ::-1]] if flip else [images]
+    return np.stack([network.predict(as_input(look), batch_size=500, verbose=0).astype(np.float64) for look in looks])
 
 
 def _agreement(bundle: Bundle, network: keras.Model, data: FashionMNIST) -> dict[str, Any]:
@@ -198,7 +216,7 @@ def _agreement(bundle: Bundle, network: keras.Model, data: FashionMNIST) -> dict
     def served(images: npt.NDArray[np.uint8]) -> Float64Array:
         return np.concatenate([classifier.probabilities(images[i : i + 500]) for i in range(0, len(images), 500)])
 
-    expected = softmax(_logits(network, data.test.images, manifest.flip) / manifest.temperature, axis=2).mean(axis=0)
+    expected = calibrated(_logits(network, data.test.images, manifest.flip), manifest.temperature)
     found = served(data.test.images)
     validation = served(data.validation.images).argmax(axis=1) == data.validation.targets.argmax(axis=1)
     return {
@@ -220,13 +238,25 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder of the bundle")
     parser.add_argument("--version", required=True, help='of the model, such as "1.0.0"')
     parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
-    parser.add_argument("--photos", type=Path, help="folder of the phone photos, to calibrate on its validation senders")
-    parser.add_argument("--cache", type=Path, default=Path("runs/cache"), help="where canonical photos are kept")
+    parser.add_argument("--segmentation", type=Path, help="a finished run of train.segmentation")
+    parser.add_argument("--photo-run", type=Path, help="a finished run of train.photos")
+    parser.add_argument(
+        "--photos", type=Path, help="folder of the phone photos, whose validation senders calibrate --photo-run"
+    )
+    parser.add_argument("--street", type=Path, help="folder of the street photos, to measure masks and answers on")
     parser.add_argument("--h5", action="store_true", help=f"add {HDF5_MODEL}")
     arguments = parser.parse_args()
-    photos = load_photos(arguments.photos, "validation", cache=arguments.cache) if arguments.photos else None
-    data = load_fashion_mnist(arguments.data)
-    bundle = export(arguments.source, arguments.out, version=arguments.version, data=data, photos=photos, hdf5=arguments.h5)
+    bundle = export(
+        arguments.source,
+        arguments.out,
+        version=arguments.version,
+        data=load_fashion_mnist(arguments.data),
+        segmentation=arguments.segmentation,
+        photo_run=arguments.photo_run,
+        photos=arguments.photos,
+        street=arguments.street,
+        hdf5=arguments.h5,
+    )
     print(bundle.manifest.to_json())
 
 

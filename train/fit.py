@@ -10,9 +10,6 @@ starts from another run's weights. `KERAS_BACKEND` chooses TensorFlow
 
 import argparse
 import dataclasses
-import importlib.metadata
-import json
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,12 +20,12 @@ import numpy.typing as npt
 from keras import ops
 from scipy.special import softmax
 
-from fashion_classifier.preprocessing import PREPROCESSING_VERSION
+from fashion_classifier.bundle import PREPROCESSING_VERSION
 from train.architectures import ARCHITECTURES
 from train.augmentation import augment
-from train.data import FashionMNIST, Pictures, load_fashion_mnist, load_feedback, load_photos, load_street
+from train.data import FashionMNIST, Pictures, balanced, load_fashion_mnist, load_feedback, load_photos, load_street
 from train.losses import SetCrossEntropy
-from train.runs import CONFIG, HISTORY, WEIGHTS, load_config
+from train.runs import WEIGHTS, OneCycle, finish, load_config, open_run, typed_command
 
 
 @dataclass(frozen=True)
@@ -65,22 +62,6 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up to the peak over the first 20 % of the steps, then linear to zero (Smith 2018, arXiv 1803.09820)."""
-
-    def __init__(self, peak: float, steps: int, warm_up: float = 0.2) -> None:
-        self.peak, self.steps, self.warm_up = peak, steps, warm_up
-
-    def __call__(self, step: Any) -> Any:
-        progress = ops.cast(step, "float32") / self.steps
-        rising = progress / self.warm_up
-        falling = (1.0 - progress) / (1.0 - self.warm_up)
-        return self.peak * ops.maximum(0.0, ops.minimum(rising, falling))
-
-    def get_config(self) -> dict[str, float]:
-        return {"peak": self.peak, "steps": self.steps, "warm_up": self.warm_up}
-
-
 class Batches(keras.utils.PyDataset):
     """Augmented training batches; every one depends on (seed, epoch, its index) alone, so that a resumed run repeats them.
 
@@ -96,7 +77,7 @@ class Batches(keras.utils.PyDataset):
         self.targets = np.concatenate([source.targets for source in sources])
         self.thumbnail_count = len(thumbnails)
         self.draws = recipe.photo_draws if others is not None else 0
-        self.weights = None if others is None else _balanced(others.targets)
+        self.weights = None if others is None else balanced(others.targets)
         self.start(epoch=0)
 
     def start(self, epoch: int) -> None:
@@ -123,14 +104,6 @@ class Batches(keras.utils.PyDataset):
 def as_input(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """(n, 28, 28) uint8 -> (n, 28, 28, 1) float32 in [0, 1], what every network takes."""
     return images[..., np.newaxis].astype(np.float32) / np.float32(255)
-
-
-def _balanced(targets: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """For each target the probability to be drawn: its set of classes counts as the square root of its pictures."""
-    _, kinds, counts = np.unique(targets, axis=0, return_inverse=True, return_counts=True)
-    weights: npt.NDArray[np.float64] = 1 / np.sqrt(counts[kinds.reshape(-1)])
-    shares: npt.NDArray[np.float64] = weights / weights.sum()
-    return shares
 
 
 def set_accuracy(y_true: Any, y_pred: Any) -> Any:
@@ -195,7 +168,6 @@ def fit(
         initial: A finished run of the same architecture whose weights to start from.
         command: What was typed, for the record.
     """
-    run.mkdir(parents=True, exist_ok=True)
     config = {
         "recipe": dataclasses.asdict(recipe),
         "data": {
@@ -205,37 +177,14 @@ def fit(
         "preprocessing": PREPROCESSING_VERSION,
         "command": command,
         "initial": None if initial is None else load_config(initial),
-        "versions": versions(),
     }
-    path = run / CONFIG
-    if path.is_file():
-        stored = load_config(run)
-        for part in ("recipe", "data"):
-            if stored[part] != config[part]:
-                raise ValueError(f"{run} holds a run of another {part}, {stored[part]}; choose another folder.")
-    if (run / WEIGHTS).is_file():
-        print(f"{run} is finished already.")
+    if not open_run(run, config):
         return
-    path.write_text(json.dumps(config, indent=2) + "\n")
-
     keras.utils.set_random_seed(recipe.seed)
     keras.mixed_precision.set_global_policy(recipe.precision)
     batches = Batches(data.training, others, recipe)
     model = compile_model(recipe, recipe.epochs * len(batches), initial)
-    callbacks = [
-        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.start(epoch)),
-        Validation(validation),
-        keras.callbacks.CSVLogger(str(run / HISTORY), append=True),
-        keras.callbacks.BackupAndRestore(str(run / "backup")),
-    ]
-    model.fit(batches, epochs=recipe.epochs, shuffle=False, callbacks=callbacks)
-    model.save_weights(run / WEIGHTS)
-
-
-def versions() -> dict[str, str]:
-    """What the numbers depend on."""
-    packages = ("keras", keras.backend.backend(), "numpy", "opencv-python-headless", "pillow")
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in packages}
+    finish(run, model, batches, recipe.epochs, [Validation(validation)])
 
 
 def main() -> None:
@@ -270,13 +219,7 @@ def main() -> None:
         validation["street"] = load_street(arguments.street, "validation", cache=arguments.cache)
     if recipe.photo_draws and arguments.feedback:
         sources.append(load_feedback(arguments.feedback))
-    # folders differ from machine to machine: the record has the options' names in their place
-    typed = [
-        f"--{name.replace('_', '-')} {name.upper() if isinstance(value, Path) else value}"
-        for name, value in vars(arguments).items()
-        if name != "recipe" and value != parser.get_default(name)
-    ]
-    command = " ".join(["python -m train.fit", arguments.recipe, *typed])
+    command = typed_command("train.fit", parser, arguments, ["recipe"])
     fit(
         recipe,
         data,

@@ -31,8 +31,8 @@ from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from PIL import Image
 
 from fashion_classifier import Bundle, FashionClassifier, FashionClassifierError, HubError, InvalidBundleError, hub
-from fashion_classifier.bundle import HDF5_MODEL, KERAS_MODEL, MANIFEST, SERVING_MODEL, sha256
-from train.data import Pictures, load_fashion_mnist, load_photos
+from fashion_classifier.bundle import HDF5_MODEL, KERAS_MODEL, MANIFEST, sha256
+from train.data import Pictures, load_fashion_mnist
 from train.evaluate import Evaluation, score
 from train.evaluate_photos import ask_photos, measure, to_markdown
 
@@ -128,7 +128,7 @@ def check_bundle(bundle: Bundle, version: str) -> None:
             f"The manifest of {bundle.path} says version {manifest.version!r}, you publish {version}: export it again with "
             f"--version {version.removeprefix('v')}, or publish it as v{manifest.version}."
         )
-    if missing := {KERAS_MODEL, SERVING_MODEL} - manifest.files.keys():
+    if missing := set(bundle.networks) - manifest.files.keys():
         raise PublishError(f"The manifest of {bundle.path} lists no {' and no '.join(sorted(missing))}: export it again.")
     try:
         for name in manifest.files:
@@ -216,7 +216,7 @@ def write_card(staged: Bundle, report: Report, repo: str, version: str) -> None:
         evaluation=report.evaluation,
         photos=report.photos,
         photos_table=to_markdown(report.photos) if report.photos else "",
-        photo_training=manifest.training.get("data", {}).get("training", {}).get("photos and street"),
+        photo_training=manifest.photo or manifest.training.get("data", {}).get("training", {}).get("photos and street"),
     )
     card.save(staged.path / CARD)
 
@@ -321,9 +321,8 @@ def find_bundle(source: Path, version: str, arguments: argparse.Namespace) -> Bu
         raise PublishError(f"There is no folder {source}: give a finished run, or a bundle.")
     from train.export import export  # here: it loads TensorFlow
 
-    photos = load_photos(arguments.photos, "validation", cache=arguments.cache) if arguments.photos else None
     number = version.removeprefix("v")
-    return export(source, exported.path, version=number, data=load_fashion_mnist(arguments.data), photos=photos)
+    return export(source, exported.path, version=number, data=load_fashion_mnist(arguments.data))
 
 
 def main(options: list[str] | None = None) -> int:

@@ -1,11 +1,16 @@
-"""A run folder: what `train.fit` leaves behind and the later steps read."""
+"""A run folder: what a training leaves behind, resumes from, and the later steps read."""
 
+import argparse
 import csv
+import importlib.metadata
 import json
+import platform
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
+from keras import ops
 
 from train.architectures import ARCHITECTURES
 
@@ -36,3 +41,85 @@ def load_network(run: Path) -> keras.Model:
     model = ARCHITECTURES[load_config(run)["recipe"]["architecture"]]()
     model.load_weights(weights)
     return model
+
+
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up to the peak over the first 20 % of the steps, then linear to zero (Smith 2018, arXiv 1803.09820)."""
+
+    def __init__(self, peak: float, steps: int, warm_up: float = 0.2) -> None:
+        self.peak, self.steps, self.warm_up = peak, steps, warm_up
+
+    def __call__(self, step: Any) -> Any:
+        progress = ops.cast(step, "float32") / self.steps
+        rising = progress / self.warm_up
+        falling = (1.0 - progress) / (1.0 - self.warm_up)
+        return self.peak * ops.maximum(0.0, ops.minimum(rising, falling))
+
+    def get_config(self) -> dict[str, float]:
+        return {"peak": self.peak, "steps": self.steps, "warm_up": self.warm_up}
+
+
+class Batches(Protocol):
+    """Batches that depend on their epoch, so that a resumed run repeats them."""
+
+    def start(self, epoch: int) -> None: ...
+    def __len__(self) -> int: ...
+
+
+def open_run(run: Path, config: dict[str, Any]) -> bool:
+    """Write down what a run will do, or see that the folder holds the same; False where it is finished already.
+
+    Raises:
+        ValueError: The folder holds a run of another recipe or other data.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    if (run / CONFIG).is_file():
+        stored = load_config(run)
+        for part in ("recipe", "data"):
+            if stored[part] != config[part]:
+                raise ValueError(f"{run} holds a run of another {part}, {stored[part]}; choose another folder.")
+    if (run / WEIGHTS).is_file():
+        print(f"{run} is finished already.")
+        return False
+    (run / CONFIG).write_text(json.dumps(config | {"versions": versions()}, indent=2) + "\n")
+    return True
+
+
+def finish(
+    run: Path, model: keras.Model, batches: Batches, epochs: int, callbacks: Sequence[keras.callbacks.Callback] = ()
+) -> None:
+    """Train a compiled network to the end, from the start or from the run's last whole epoch, and keep its weights."""
+    callbacks = [
+        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.start(epoch)),
+        *callbacks,
+        keras.callbacks.CSVLogger(str(run / HISTORY), append=True),
+        keras.callbacks.BackupAndRestore(str(run / "backup")),
+    ]
+    model.fit(batches, epochs=epochs, shuffle=False, callbacks=callbacks)
+    model.save_weights(run / WEIGHTS)
+
+
+def versions() -> dict[str, str]:
+    """What the numbers depend on."""
+    packages = ("keras", keras.backend.backend(), "numpy", "opencv-python-headless", "pillow")
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in packages}
+
+
+def typed_command(
+    module: str, parser: argparse.ArgumentParser, arguments: argparse.Namespace, positional: Sequence[str] = ()
+) -> str:
+    """What was typed, with the options' names in place of folders, which differ from machine to machine."""
+    typed = [
+        f"--{name.replace('_', '-')} {name.upper() if isinstance(value, Path) else value}"
+        for name, value in vars(arguments).items()
+        if name not in positional and value != parser.get_default(name)
+    ]
+    return " ".join([f"python -m {module}", *(str(getattr(arguments, name)) for name in positional), *typed])
+
+
+def export_float16(network: keras.Model, path: Path) -> None:
+    """Write a network for LiteRT with weights of half precision: half the bytes, and it computes as fast as with float32."""
+    import tensorflow as tf  # only LiteRT's converter needs it
+
+    half = {"optimizations": [tf.lite.Optimize.DEFAULT], "target_spec": {"supported_types": [tf.float16]}}
+    network.export(path, format="litert", verbose=False, **half)

@@ -9,16 +9,22 @@ from PIL import Image, ImageDraw
 from fashion_classifier import LABELS, canonicalize
 from train.data import (
     PHOTO_LABELS,
+    SHOES,
     STREET_LABELS,
+    PhonePhoto,
     Pictures,
     Split,
     StreetGarment,
+    balanced,
     load_fashion_mnist,
     load_photos,
     load_street,
+    phone_photos,
     photo_rows,
+    shoe_kinds,
     split_of,
     street_garments,
+    street_photos,
     street_run,
     target,
 )
@@ -116,6 +122,46 @@ def test_a_split_without_photos(photos: Path) -> None:
     assert len(load_photos(photos, "test")) == 0
 
 
+def test_phone_photos(photos: Path) -> None:
+    found = list(phone_photos(photos, "training"))
+    assert [(phone.name, phone.sender, phone.label) for phone in found] == [
+        ("a", "181", "Shirt"),
+        ("b", "181", "Shoes"),
+        ("d", "181", "Hat"),
+    ]
+    with Image.open(photos / "images" / "a.jpg") as image:
+        np.testing.assert_array_equal(found[0].photo, image)
+    Image.new("L", (60, 80), 90).save(photos / "images" / "c.jpg")  # a gray photo is RGB all the same
+    (validation,) = phone_photos(photos, "validation")
+    np.testing.assert_array_equal(validation.photo, np.full((80, 60, 3), 90))
+
+
+def test_which_shoe_it_is_where_somebody_has_looked() -> None:
+    kinds = shoe_kinds()
+    assert set(kinds.values()) == set(SHOES)
+    name, kind = next(iter(kinds.items()))
+    photo = np.zeros((8, 8, 3), np.uint8)
+    assert PhonePhoto(name, "1", "Shoes", photo).accepted == (kind,)
+    assert PhonePhoto("another", "1", "Shoes", photo).accepted == SHOES
+    assert PhonePhoto("another", "1", "Blouse", photo).accepted == ("Shirt",)
+    assert PhonePhoto("another", "1", "Hat", photo).accepted == ()
+
+
+@pytest.mark.parametrize(
+    ("share", "shirt", "shoes", "none"),
+    [
+        (1.0, 1 / 26, 1 / 26, 1 / 26),  # as frequent as they are
+        (0.0, 1 / 48, 1 / 27, 1 / 3),  # all alike
+        (0.5, 4 / 8 / 16, 3 / 8 / 9, 1 / 8),  # 16, 9 and 1 count as 4, 3 and 1
+    ],
+)
+def test_balanced_by_hand(share: float, shirt: float, shoes: float, none: float) -> None:
+    targets = np.stack([target(["Shirt"])] * 16 + [target(SHOES)] * 9 + [target([])])
+    order = np.random.default_rng(0).permutation(26)
+    expected = np.array([shirt] * 16 + [shoes] * 9 + [none])
+    np.testing.assert_allclose(balanced(targets[order], share), expected[order])
+
+
 def test_averages_are_over_the_renderings_of_a_picture() -> None:
     pictures = Pictures(
         np.zeros((4, 28, 28), np.uint8), np.eye(10, dtype=np.float32)[[3, 3, 5, 3]], ("",) * 4, np.array([7, 7, 2, 7])
@@ -145,9 +191,14 @@ def test_street(tmp_path: Path) -> None:
     expected = np.zeros((28, 28))
     expected[:, 7:21] = 200  # 40 x 20 shrunk to 28 x 14, centred, 255 - 55
     np.testing.assert_allclose(found.images[0], expected, atol=3)
+    (street,) = street_photos(tmp_path, split)
+    assert (street.number, street.names) == ("0001", ("null", "bag", "skin", "shoes"))
+    np.testing.assert_array_equal(street.labels, mask)
+    np.testing.assert_array_equal(street.photo, Image.open(tmp_path / "photos" / "0001.jpg"))
     (garment,) = street_garments(tmp_path, split, smallest=0.01)
     assert (garment.number, garment.label, garment.box) == ("0001", "bag", (20, 10, 20, 40))
     np.testing.assert_array_equal(garment.mask, mask == 1)
+    np.testing.assert_array_equal(garment.figure, mask > 0)
     np.testing.assert_array_equal(garment.photo, Image.open(tmp_path / "photos" / "0001.jpg"))
     assert list(street_garments(tmp_path, split, smallest=0.09)) == []  # the bag covers 8 %
     other: Split = "test" if split == "training" else "training"
@@ -158,7 +209,7 @@ def test_a_crop_has_its_margin_up_to_the_edge() -> None:
     photo = np.arange(100 * 100 * 3, dtype=np.uint32).astype(np.uint8).reshape(100, 100, 3)
     mask = np.zeros((100, 100), bool)
     mask[2:42, 30:50] = True
-    pixels, crop = StreetGarment("0001", "bag", photo, mask, (30, 2, 20, 40)).crop(0.1)
+    pixels, crop = StreetGarment("0001", "bag", photo, mask, mask, (30, 2, 20, 40)).crop(0.1)
     np.testing.assert_array_equal(pixels, photo[0:46, 26:54])  # 4 pixels on every side, above only the 2 that there are
     np.testing.assert_array_equal(crop, mask[0:46, 26:54])
 

@@ -12,7 +12,7 @@ from huggingface_hub import HfApi, RepoCard
 from loopback_hub import READ_TOKEN, WRITE_TOKEN, Handler, LoopbackHub
 
 from fashion_classifier import predict
-from fashion_classifier.bundle import DEFAULT_MODEL
+from fashion_classifier.bundle import DEFAULT_MODEL, MANIFEST, Bundle
 from train import deploy_space
 
 MODEL, SPACE = "zalando/fashion", "zalando/wardrobe"
@@ -57,7 +57,8 @@ def test_dry_run_writes_what_a_space_needs(
     assert not any(name.startswith(("tests/", "train/", "docs/", ".")) or "__pycache__" in name for name in staged)
     card = RepoCard.load(tmp_path / "space" / "README.md")
     assert card.data["sdk"] == "gradio"
-    assert card.data["preload_from_hub"] == [f"{MODEL} manifest.json,model.keras,model.tflite {published}"]
+    names = ",".join([MANIFEST, *Bundle(DEFAULT_MODEL).manifest.files])
+    assert card.data["preload_from_hub"] == [f"{MODEL} {names} {published}"]
     assert card.text.strip().startswith("# Fashion classifier")
     assert "docs/" not in card.text
     assert list(loopback.repositories) == [MODEL]  # nothing was made

@@ -11,7 +11,7 @@ from train.compare import load as load_entry
 from train.compare import to_markdown as compare_markdown
 from train.data import FashionMNIST, Pictures
 from train.evaluate import evaluate, score
-from train.export import export, fit_temperature
+from train.export import export
 from train.fit import RECIPES, as_input, fit
 
 
@@ -36,7 +36,7 @@ def test_bundle_of_a_run(runs: list[Path], data: FashionMNIST) -> None:
     classifier = FashionClassifier.from_pretrained(runs[1] / "bundle")
     manifest = classifier.bundle.manifest
     assert (manifest.version, manifest.architecture, manifest.explanation_layer) == ("0.1.0", "cnn", "features")
-    assert sorted(manifest.files) == ["fashion_model.h5", "model.keras", "model.tflite"]
+    assert sorted(manifest.files) == ["LICENCES.md", "fashion_model.h5", "model.keras", "model.tflite", "segmentation.tflite"]
     assert manifest.metrics["serving"]["float32"]["test images named differently"] == 0
     assert manifest.metrics["serving"]["float32"]["largest difference of a probability"] < 1e-4
     measured = evaluate(classifier, data.test.images, data.test.groups)
@@ -107,17 +107,6 @@ def test_an_export_replaces_nothing_but_a_bundle(runs: list[Path], data: Fashion
         with pytest.raises(FileExistsError, match="holds something other than a bundle; give a new folder"):
             export(runs[0], out, version="0", data=data)
         assert sorted(out.rglob("*")) == before
-
-
-def test_temperature_of_known_overconfidence() -> None:
-    # labels drawn from softmax(z); the logits handed in are 3 z, so the temperature is 3
-    rng = np.random.default_rng(0)
-    z = rng.normal(size=(20_000, 10)) * 2
-    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
-    labels = (p.cumsum(axis=1) > rng.random((20_000, 1))).argmax(axis=1)
-    targets = np.eye(10, dtype=np.float32)[labels]
-    pictures = Pictures(np.zeros((20_000, 28, 28), np.uint8), targets, ("",) * 20_000, np.arange(20_000))
-    assert fit_temperature([(3 * z[np.newaxis], pictures)]) == pytest.approx(3, rel=0.03)
 
 
 def test_confused_pairs_count_both_ways() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from train.architectures import ARCHITECTURES
 from train.data import FashionMNIST, Pictures, target
-from train.fit import RECIPES, Batches, OneCycle, as_input, fit, set_accuracy
-from train.runs import load_config, load_history, load_network
+from train.fit import RECIPES, Batches, as_input, fit, set_accuracy
+from train.runs import OneCycle, load_config, load_history, load_network
 
 TINY = replace(RECIPES["ann"], epochs=3, batch_size=16)
 

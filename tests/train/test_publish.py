@@ -18,7 +18,7 @@ from loopback_hub import READ_TOKEN, WRITE_TOKEN, Handler, LoopbackHub
 from PIL import Image
 
 from fashion_classifier import LABELS, Bundle, FashionClassifier, list_versions, predict
-from fashion_classifier.bundle import DEFAULT_MODEL, FORMAT, HDF5_MODEL, KERAS_MODEL, MANIFEST, SERVING_MODEL, sha256
+from fashion_classifier.bundle import DEFAULT_MODEL, FORMAT, HDF5_MODEL, KERAS_MODEL, MANIFEST, sha256
 from train import publish
 from train.data import load_fashion_mnist, split_of
 from train.evaluate import evaluate
@@ -26,6 +26,7 @@ from train.evaluate import evaluate
 REPO = "zalando/fashion"
 ROOT = Path(__file__).parent.parent.parent
 UInt8Array = npt.NDArray[np.uint8]
+NETWORKS = Bundle(DEFAULT_MODEL).networks
 
 # huggingface_hub 2.4 hands LFS uploads to httpx2 in a way that httpx2 deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
@@ -35,9 +36,9 @@ def make_bundle(folder: Path, version: str, **changes: object) -> Path:
     """The embedded network under another manifest."""
     folder.mkdir(parents=True)
     manifest = replace(Bundle(DEFAULT_MODEL).manifest, **{"version": version, "flip": False} | changes)  # type: ignore[arg-type]
-    for name in (KERAS_MODEL, SERVING_MODEL):
+    for name in NETWORKS:
         shutil.copyfile(DEFAULT_MODEL / name, folder / name)
-    files = {name: sha256(folder / name) for name in (KERAS_MODEL, SERVING_MODEL)}
+    files = {name: sha256(folder / name) for name in NETWORKS}
     (folder / MANIFEST).write_text(replace(manifest, files=files).to_json())
     return folder
 
@@ -152,8 +153,8 @@ def test_a_version_is_one_commit(loopback: LoopbackHub, run: Run, bundle: Path, 
     assert [commit.message for commit in (first, second, third)] == ["initial commit", "Publish v1.0.0", "Publish v1.1.0"]
     assert (second.parent, third.parent) == (first.id, second.id)
     assert loopback.repositories[REPO].tags == {"v1.0.0": second.id, "v1.1.0": third.id}
-    assert set(second.files) == {".gitattributes", MANIFEST, KERAS_MODEL, SERVING_MODEL, "README.md", "figures/confusion.png"}
-    for name in (MANIFEST, KERAS_MODEL, SERVING_MODEL):
+    assert set(second.files) == {".gitattributes", MANIFEST, *NETWORKS, "README.md", "figures/confusion.png"}
+    for name in (MANIFEST, *NETWORKS):
         assert second.files[name] == (bundle / name).read_bytes()
 
 

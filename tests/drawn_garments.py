@@ -1,0 +1,30 @@
+"""Photos whose garment is known because it is drawn here."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+UInt8Array = npt.NDArray[np.uint8]
+BoolArray = npt.NDArray[np.bool_]
+SHIRT = [(0.30, 0.20), (0.42, 0.16), (0.58, 0.16), (0.70, 0.20), (0.88, 0.40), (0.76, 0.50), (0.68, 0.42), (0.68, 0.84)]
+SHIRT += [(0.32, 0.84), (0.32, 0.42), (0.24, 0.50), (0.12, 0.40)]  # share of width and height, clockwise
+
+
+def shirt(width: int, height: int) -> BoolArray:
+    mask = np.zeros((height, width), np.uint8)
+    cv2.fillPoly(mask, [np.round(np.array(SHIRT) * (width, height)).astype(np.int32)], 1)
+    return mask.astype(bool)
+
+
+def photo(mask: BoolArray, garment: tuple[int, int, int], background: tuple[int, int, int], noise: float = 20) -> UInt8Array:
+    """Garment and background, both with a coarse texture and with the grain of a phone camera."""
+    rng = np.random.default_rng(0)
+    height, width = mask.shape
+    coarse = cv2.resize(rng.normal(0, noise, (height // 12 + 1, width // 12 + 1)), (width, height))
+    colours = np.where(mask[..., None], garment, background) + coarse[..., None] + rng.normal(0, 4, (height, width, 3))
+    return np.clip(colours, 0, 255).astype(np.uint8)
+
+
+def overlap(found: BoolArray, true: BoolArray) -> float:
+    """Intersection over union."""
+    return float(np.sum(found & true) / np.sum(found | true))

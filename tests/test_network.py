@@ -1,0 +1,66 @@
+"""LiteRT against NumPy: four-to-three.tflite is one dense layer without bias, 4 numbers in, 3 out."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from fashion_classifier import InvalidBundleError
+from fashion_classifier.network import Network
+
+FOUR_TO_THREE = Path(__file__).parent / "fixtures" / "four-to-three.tflite"
+WEIGHTS = [
+    [-0.50457907, 0.20476913, 0.52549744, -0.8282644],
+    [0.4744687, 0.57486415, -0.90175915, -0.48761776],
+    [0.05878311, 0.8715737, 0.28848004, 0.4888512],
+]
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network(FOUR_TO_THREE, inputs=(1, 4), outputs=(1, 3))
+
+
+def rows(n: int) -> npt.NDArray[np.float32]:
+    return np.random.default_rng(n).normal(size=(n, 4)).astype(np.float32)
+
+
+def test_batches_of_any_size_one_after_the_other(network: Network) -> None:
+    for n in (1, 5, 2, 1, 64):
+        outputs = network.run(rows(n))
+        assert outputs.dtype == np.float32
+        np.testing.assert_allclose(outputs, rows(n) @ np.transpose(WEIGHTS), atol=1e-6)
+
+
+def test_an_answer_stays_when_the_next_one_is_given(network: Network) -> None:
+    first = network.run(rows(3))
+    before = first.copy()
+    network.run(-rows(3))
+    np.testing.assert_array_equal(first, before)
+
+
+def test_many_threads_get_the_answers_that_one_gets(network: Network) -> None:
+    batches = [rows(1 + i % 7) for i in range(200)]
+    alone = [network.run(batch) for batch in batches]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(network.run, batches))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [((1, 28, 28, 1), (1, 3)), ((1, 4), (1, 10)), ((4,), (3,))])
+def test_a_network_of_other_shapes_is_refused(inputs: tuple[int, ...], outputs: tuple[int, ...]) -> None:
+    problem = f"four-to-three.tflite has the shapes [(1, 4), (1, 3)], needed are [{inputs}, {outputs}]."
+    with pytest.raises(InvalidBundleError, match=re.escape(problem)) as caught:
+        Network(FOUR_TO_THREE, inputs=inputs, outputs=outputs)
+    assert caught.value.path == FOUR_TO_THREE.parent
+
+
+@pytest.mark.parametrize("content", [b"", b"no network at all", FOUR_TO_THREE.read_bytes()[:500]])
+def test_a_file_that_is_no_network_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "torn.tflite").write_bytes(content)
+    with pytest.raises(InvalidBundleError, match=r"not a usable model bundle: torn\.tflite is no network for LiteRT: "):
+        Network(tmp_path / "torn.tflite", inputs=(1, 4), outputs=(1, 3))

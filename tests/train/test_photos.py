@@ -1,0 +1,408 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+import numpy.typing as npt
+import pytest
+from drawn_garments import photo, shirt
+from PIL import Image
+
+from fashion_classifier import LABELS, Prediction, canonicalize
+from fashion_classifier.bundle import DEFAULT_MODEL, Bundle
+from fashion_classifier.monitoring import NONE_OF_THE_TEN, Journal
+from fashion_classifier.segmentation import Segmenter
+from train import photos
+from train.data import SHOES, FashionMNIST, PhonePhoto, Pictures, StreetGarment, target
+from train.photo_augmentation import Framing
+from train.photos import (
+    Batches,
+    Garment,
+    Recipe,
+    Source,
+    dressed,
+    feedback_garments,
+    fit,
+    network,
+    phone_garment,
+    street_garment,
+)
+from train.runs import WEIGHTS, load_config, load_history
+
+UInt8Array = npt.NDArray[np.uint8]
+BoolArray = npt.NDArray[np.bool_]
+Float32Array = npt.NDArray[np.float32]
+
+TINY = Recipe(epochs=1, batches=2, batch_size=2)  # the first step has the rate zero
+STILL = Framing((1.0, 1.0), shift=0, rotation=0, aspect=1, quarter_turns=0)
+RED, GREEN, BLUE, GRAY = (200, 20, 20), (20, 180, 40), (30, 40, 200), (120, 120, 120)
+
+
+def filled(size: tuple[int, int], box: tuple[int, int, int, int], inside: Any, outside: Any) -> UInt8Array:
+    """A picture of (width, height) with a box of (left, top, width, height)."""
+    left, top, width, height = box
+    picture = np.empty((size[1], size[0], *np.shape(inside)), np.uint8)
+    picture[:] = outside
+    picture[top : top + height, left : left + width] = inside
+    return picture
+
+
+def garment(
+    labels: tuple[str, ...], box: tuple[int, int, int, int], colour: tuple[int, int, int], *, worn: bool = False
+) -> Garment:
+    """A box of one colour, on blue; where it is worn, by a gray figure around it."""
+    size, mask, figure = (200, 240), filled((200, 240), box, 255, 0), None
+    shown = filled(size, box, colour, BLUE)
+    if worn:
+        left, top, width, height = box
+        figure = filled(size, (left - 10, top - 10, width + 20, height + 20), 255, 0)
+        shown = np.where(mask[..., None] > 0, shown, np.where(figure[..., None] > 0, GRAY, BLUE)).astype(np.uint8)
+    return Garment(shown, mask, figure, target(labels))
+
+
+SHIRT = garment(("Shirt",), (30, 40, 120, 100), RED)
+TROUSER = garment(("Trouser",), (60, 20, 60, 200), RED)
+COAT = garment(("Coat",), (60, 60, 80, 120), GREEN, worn=True)
+BAG = garment(("Bag",), (60, 100, 30, 60), GREEN, worn=True)
+
+
+def test_a_box_is_the_smallest_around_the_mask() -> None:
+    assert SHIRT.box == (30, 40, 120, 100)
+    assert TROUSER.box == (60, 20, 60, 200)
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_tops(label: str) -> None:
+    is_top = label in {"T-shirt/top", "Pullover", "Dress", "Coat", "Shirt"}
+    assert replace(SHIRT, target=target([label])).is_top is is_top
+
+
+def test_neither_shoes_nor_none_of_the_ten_are_tops() -> None:
+    assert not replace(SHIRT, target=target(SHOES)).is_top
+    assert not replace(SHIRT, target=target([])).is_top
+
+
+def test_a_source_draws_by_its_share() -> None:
+    garments = [SHIRT] * 16 + [TROUSER]
+    rng = np.random.default_rng(0)
+    # 16 and 1 to the power 1/2 are 4 and 1
+    drawn = [Source(garments, 0.5).draw(rng) for _ in range(2_000)]
+    assert np.mean([one is TROUSER for one in drawn]) == pytest.approx(1 / 5, abs=0.03)
+    drawn = [Source(garments, 0.0).draw(rng) for _ in range(2_000)]
+    assert np.mean([one is TROUSER for one in drawn]) == pytest.approx(1 / 2, abs=0.04)
+
+
+class Half(Segmenter):
+    """Finds the left half of every photo."""
+
+    def __init__(self) -> None:
+        pass
+
+    def __call__(self, photo: UInt8Array) -> BoolArray:
+        mask = np.zeros(photo.shape[:2], np.bool_)
+        mask[:, : photo.shape[1] // 2] = True
+        return mask
+
+
+def test_garments_of_the_sources() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    phone = phone_garment(PhonePhoto("a", "1", "Blouse", picture), Half())
+    assert phone.photo is picture
+    assert phone.figure is None
+    np.testing.assert_array_equal(phone.mask, filled((40, 30), (0, 0, 20, 30), 255, 0))
+    np.testing.assert_array_equal(phone.target, target(["Shirt"]))
+
+    mask, figure = filled((40, 30), (5, 5, 10, 10), 1, 0) > 0, filled((40, 30), (0, 0, 30, 30), 1, 0) > 0
+    street = street_garment(StreetGarment("0001", "shoes", picture, mask, figure, (5, 5, 10, 10)))
+    np.testing.assert_array_equal(street.mask, mask * 255)
+    np.testing.assert_array_equal(street.figure, figure * 255)
+    assert street.mask.dtype == np.uint8
+    np.testing.assert_array_equal(street.target, target(SHOES))
+
+
+def test_corrected_photos_are_learnt_from_and_thumbnails_are_not(tmp_path: Path) -> None:
+    def predicted(picture: UInt8Array) -> Prediction:
+        image = canonicalize(picture, segment=Half())
+        return Prediction(dict.fromkeys(LABELS, 0.1), image, Bundle(DEFAULT_MODEL))
+
+    drawn = photo(shirt(60, 80), RED, (170, 170, 160))
+    journal = Journal(tmp_path)
+    journal.correct("a", predicted(drawn), "Shirt", keep_picture=True)
+    journal.correct("b", predicted(np.eye(28, dtype=np.uint8) * 200), "Bag", keep_picture=True)
+    journal.correct("c", predicted(drawn), NONE_OF_THE_TEN, keep_picture=True)
+    journal.correct("d", predicted(drawn), "Coat", keep_picture=False)
+    found = feedback_garments(tmp_path, Half())
+    assert [one.target.tolist() for one in found] == [target(["Shirt"]).tolist(), target([]).tolist()]
+    for one in found:
+        assert one.photo.shape == (80, 60, 3)
+        np.testing.assert_array_equal(one.mask, filled((60, 80), (0, 0, 30, 80), 255, 0))
+
+
+# A paper doll
+
+
+def test_another_top_is_drawn_over_the_worn_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photos, "DRESSED_WIDTH", (1.5, 1.5))
+    monkeypatch.setattr(photos, "DRESSED_HEIGHT", (0.5, 0.5))
+    doll = dressed(COAT, SHIRT, np.random.default_rng(0))
+    # the coat's box (60, 60, 80, 120) has its middle at (100, 120): 1.5 x 80 and 0.5 x 120 around it
+    left, top, width, height = doll.box
+    assert (left, top, width, height) == pytest.approx((40, 90, 120, 60), abs=2)
+    np.testing.assert_array_equal(doll.target, SHIRT.target)
+    inner = filled((200, 240), (44, 94, 112, 52), 1, 0) > 0
+    outer = filled((200, 240), (36, 86, 128, 68), 1, 0) > 0
+    assert (doll.photo[inner] == RED).all()
+    np.testing.assert_array_equal(doll.photo[~outer], COAT.photo[~outer])  # the coat shows above and below
+    assert COAT.figure is not None
+    np.testing.assert_array_equal(doll.figure, np.maximum(COAT.figure, doll.mask))
+
+
+def test_another_tops_size_varies_around_the_covered_ones() -> None:
+    boxes = np.array([dressed(COAT, SHIRT, np.random.default_rng(seed)).box for seed in range(60)])
+    centres, sizes = boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2:] / (80, 120)
+    np.testing.assert_allclose(centres, np.broadcast_to((100, 120), centres.shape), atol=1.5)
+    assert (sizes.min(axis=0) > (0.93, 0.88)).all()
+    assert (sizes.max(axis=0) < (1.42, 1.22)).all()
+    assert (np.ptp(sizes, axis=0) > (0.3, 0.2)).all()
+
+
+def test_who_has_no_figure_gets_none() -> None:
+    assert dressed(SHIRT, SHIRT, np.random.default_rng(0)).figure is None
+
+
+# Batches
+
+
+@pytest.fixture
+def make(monkeypatch: pytest.MonkeyPatch, thumbnails: Pictures) -> Callable[..., tuple[UInt8Array, Float32Array]]:
+    """24 views, as uint8, and their targets: framed as they are, in their own colours, of one source."""
+
+    def views(source: str, **values: object) -> tuple[UInt8Array, Float32Array]:
+        for name in ("THUMBNAILS", "PHONES", "STREETS"):
+            monkeypatch.setattr(photos, name, float(name == source))
+        for name in ("recolour", "coarsen", "erase"):
+            monkeypatch.setattr(photos, name, lambda view, rng: view)
+        shares = ("NEW_SURFACE", "DRESSED", "ON_WHITE", "CHANGED_MASK", "TONED")
+        for name, value in {"FRAMING": STILL, "AROUND_GARMENT": 1, **dict.fromkeys(shares, 0), **values}.items():
+            monkeypatch.setattr(photos, name, value)
+        inputs, targets = Batches([SHIRT, TROUSER], [COAT, BAG], thumbnails, replace(TINY, batch_size=24))[0]
+        return np.round((inputs + 1) * 127.5).astype(np.uint8), targets
+
+    return views
+
+
+ALL_COLOURS, NO_COLOURS = {"phone": 1.0, "street": 1.0}, {"phone": 0.0, "street": 0.0}
+
+
+def share(view: UInt8Array, colour: tuple[int, int, int]) -> float:
+    return float(np.mean(np.all(np.abs(view.astype(int) - colour) < 40, axis=-1)))
+
+
+def test_batches_have_what_the_network_takes(thumbnails: Pictures) -> None:
+    batches = Batches([SHIRT, TROUSER], [COAT, BAG], thumbnails, replace(TINY, batches=3, batch_size=20))
+    assert len(batches) == 3
+    seen: set[tuple[float, ...]] = set()
+    for i in range(3):
+        inputs, targets = batches[i]
+        assert inputs.shape == (20, 160, 160, 3)
+        assert inputs.dtype == targets.dtype == np.float32
+        assert -1 <= inputs.min() < -0.5 < 0.5 < inputs.max() <= 1
+        assert targets.shape == (20, 10)
+        seen |= {tuple(row) for row in targets.tolist()}
+    assert len(seen) > 5  # of all three sources
+    assert all(sum(row) == 1 for row in seen)
+
+
+def test_batches_repeat_themselves(thumbnails: Pictures) -> None:
+    one, two = (Batches([SHIRT], [COAT], thumbnails, TINY) for _ in range(2))
+    one.start(3)
+    two.start(1)
+    two.start(3)
+    for a, b in zip(one[0], two[0], strict=True):
+        np.testing.assert_array_equal(a, b)
+    others = (
+        one[1],
+        Batches([SHIRT], [COAT], thumbnails, replace(TINY, seed=1))[0],
+        Batches([SHIRT], [COAT], thumbnails, TINY)[0],
+    )
+    assert all((other[0] != one[0][0]).any() for other in others)
+
+
+def test_the_square_around_a_phone_photos_garment(make: Callable[..., tuple[UInt8Array, Float32Array]]) -> None:
+    seen, targets = make("PHONES", UNFADED=ALL_COLOURS)
+    found = {label: [view for view, row in zip(seen, targets, strict=True) if row[LABELS.index(label)]] for label in LABELS}
+    assert len(found["Shirt"]) + len(found["Trouser"]) == 24
+    for label, red in (("Shirt", 100 / 120), ("Trouser", 60 / 200)):  # of the square of the longer side
+        assert found[label]
+        for view in found[label]:
+            assert share(view, RED) == pytest.approx(red, abs=0.02)
+            assert share(view, RED) + share(view, BLUE) > 0.97
+
+
+def test_a_phone_view_may_show_the_whole_photo(make: Callable[..., tuple[UInt8Array, Float32Array]]) -> None:
+    seen, targets = make("PHONES", UNFADED=ALL_COLOURS, AROUND_GARMENT=0)
+    for view, row in zip(seen, targets, strict=True):
+        area = 120 * 100 if row[LABELS.index("Shirt")] else 60 * 200
+        assert share(view, RED) == pytest.approx(area / 240**2, abs=0.01)
+
+
+def test_surroundings_are_faded_and_the_garment_is_not(make: Callable[..., tuple[UInt8Array, Float32Array]]) -> None:
+    for source, colour in (("PHONES", RED), ("STREETS", GREEN)):
+        plain, _ = make(source, UNFADED=NO_COLOURS, FADING=(0.0, 0.0))
+        faded, _ = make(source, UNFADED=NO_COLOURS, FADING=(1.0, 1.0))
+        half, _ = make(source, UNFADED=NO_COLOURS, FADING=(0.5, 0.5))
+        for before, white, lighter in zip(plain, faded, half, strict=True):
+            assert share(white, colour) == pytest.approx(share(before, colour), abs=0.02)
+            assert share(white, colour) + share(white, (255, 255, 255)) > 0.95
+            assert share(lighter, BLUE) < 0.01
+        assert any(share(view, (142, 147, 227)) > 0.1 for view in half)  # halfway from blue to white
+
+
+def test_a_person_may_be_cut_out_on_white(make: Callable[..., tuple[UInt8Array, Float32Array]]) -> None:
+    for on_white in (0, 1):
+        seen, _ = make("STREETS", UNFADED=ALL_COLOURS, ON_WHITE=on_white)
+        for view in seen:
+            assert share(view, GREEN) > 0.4
+            assert share(view, GRAY) > 0.1
+            assert (share(view, BLUE) < 0.02) == bool(on_white)
+            assert (share(view, (245, 245, 245)) > 0.05) == bool(on_white)
+
+
+def test_a_phone_photos_garment_may_lie_on_another_surface(make: Callable[..., tuple[UInt8Array, Float32Array]]) -> None:
+    seen, _ = make("PHONES", UNFADED=ALL_COLOURS, NEW_SURFACE=1)
+    assert all(share(view, RED) > 0.25 for view in seen)
+    assert np.mean([share(view, BLUE) for view in seen]) < 0.2
+
+
+def test_worn_tops_are_covered_and_bags_are_not(make: Callable[..., tuple[UInt8Array, Float32Array]]) -> None:
+    seen, targets = make("STREETS", UNFADED=ALL_COLOURS, DRESSED=1)
+    labels = {LABELS[row.argmax()] for row in targets}
+    assert labels == {"Shirt", "Bag"}  # of the phone photos only the shirt is a top
+    for view, row in zip(seen, targets, strict=True):
+        covered = bool(row[LABELS.index("Shirt")])
+        assert (share(view, RED) > 0.4) is covered
+        assert (share(view, GREEN) > 0.4) is not covered
+
+
+def test_masks_may_be_wrong_by_some_pixels(make: Callable[..., tuple[UInt8Array, Float32Array]]) -> None:
+    for changed in (0, 1):
+        seen, targets = make("PHONES", UNFADED=NO_COLOURS, FADING=(1.0, 1.0), CHANGED_MASK=changed)
+        areas = [100 / 120 if row[LABELS.index("Shirt")] else 60 / 200 for row in targets]
+        too_large = sum(share(view, BLUE) > 0.01 for view in seen)  # some blue is not faded
+        too_small = sum(share(view, RED) < 0.965 * area for view, area in zip(seen, areas, strict=True))
+        assert (too_large > 0) == (too_small > 0) == bool(changed)
+        assert too_large + too_small == (24 if changed else 0)
+
+
+def test_thumbnails_are_shown_dark_on_white(make: Callable[..., tuple[UInt8Array, Float32Array]], thumbnails: Pictures) -> None:
+    seen, targets = make("THUMBNAILS")
+    assert len(np.unique(targets.argmax(axis=1))) > 4
+    shown = [cv2.resize(~view[10:150, 10:150, 0], (28, 28), interpolation=cv2.INTER_AREA).astype(float) for view in seen]
+    for view, small, row in zip(seen, shown, targets, strict=True):
+        assert (view[..., 0] == view[..., 1]).all()
+        assert view[:8].min() > 240
+        # the most similar thumbnail, or mirror image of one, is the one whose target it has: 28 of 32 pixels, 5 to each
+        distances = [np.abs(small - look).mean() for image in thumbnails.images for look in (image, image[:, ::-1])]
+        nearest = int(np.argmin(distances)) // 2
+        assert min(distances) < 8
+        np.testing.assert_array_equal(row, thumbnails.targets[nearest])
+
+
+def test_thumbnails_may_have_a_colour(make: Callable[..., tuple[UInt8Array, Float32Array]]) -> None:
+    seen, _ = make("THUMBNAILS", TONED=1)
+    darkest = np.array([view.reshape(-1, 3).min(axis=0) for view in seen])
+    assert darkest.max() > 40
+    assert np.ptp(darkest, axis=1).max() > 30
+    assert all(view[:8].min() > 230 for view in seen)
+
+
+# The network
+
+
+def test_the_network_has_ten_outputs() -> None:
+    model = network()
+    assert model.count_params() == 3_413_024 + 1280 * 10 + 10
+    assert model.input_shape == (None, 160, 160, 3)
+    assert model.output_shape == (None, 10)
+    assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [0.3]
+    assert [layer.rate for layer in network(dropout=0.5).layers if isinstance(layer, keras.layers.Dropout)] == [0.5]
+
+
+@pytest.fixture(scope="module")
+def run(thumbnails: Pictures, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run, from random weights in place of ImageNet's."""
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(photos, "load_imagenet_weights", lambda model: None)
+        fit(TINY, [SHIRT, TROUSER], [COAT], thumbnails, folder, command="the command")
+    return folder
+
+
+def test_a_run_leaves_its_folder(run: Path) -> None:
+    config = load_config(run)
+    assert config["recipe"]["batches"] == 2
+    assert config["data"] == {"phone photos": 2, "street garments": 1, "fashion-mnist": 200}
+    assert (config["command"], config["initial"]) == ("the command", None)
+    (row,) = load_history(run)
+    assert row["loss"] == pytest.approx(np.log(10), abs=1)
+    keras.utils.set_random_seed(TINY.seed)
+    fresh, stored = network(), network()
+    stored.load_weights(run / WEIGHTS)
+    for name, learns in (("stem", False), ("block2_project", False), ("block3_project", True), ("logits", True)):
+        same = np.array_equal(fresh.get_layer(name).get_weights()[0], stored.get_layer(name).get_weights()[0])
+        assert same is not learns
+
+
+def test_a_finished_run_is_left_alone(run: Path, thumbnails: Pictures, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    fit(TINY, [SHIRT, TROUSER], [COAT], thumbnails, run)
+    assert capsys.readouterr().out == f"{run} is finished already.\n"
+    with pytest.raises(ValueError, match="holds a run of another recipe"):
+        fit(replace(TINY, dropout=0.0), [SHIRT, TROUSER], [COAT], thumbnails, run)
+    with pytest.raises(ValueError, match="holds a run of another data"):
+        fit(TINY, [SHIRT], [COAT], thumbnails, run)
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+
+
+def test_a_run_can_start_from_another(run: Path, thumbnails: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[keras.Model] = []
+    monkeypatch.setattr(photos, "finish", lambda folder, model, batches, epochs: started.append(model))
+    fit(TINY, [SHIRT], [COAT], thumbnails, tmp_path, initial=run)
+    assert load_config(tmp_path)["initial"] == load_config(run)
+    stored = network()
+    stored.load_weights(run / WEIGHTS)
+    for a, b in zip(started[0].get_weights(), stored.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_command_line(tmp_path: Path, thumbnails: Pictures, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("images", "photos", "masks"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "photos.csv").write_text("image,sender_id,label,kids\na,181,Shirt,False\nb,95,Shirt,False\nc,181,Shoes,False\n")
+    (tmp_path / "labels.json").write_text('["null", "skin", "dress"]')
+    for name in ("a", "b", "c"):
+        Image.fromarray(photo(shirt(60, 80), RED, (170, 170, 160))).save(tmp_path / "images" / f"{name}.jpg")
+    for number in range(0, 100, 10):
+        Image.fromarray(COAT.photo).save(tmp_path / "photos" / f"{number:04}.jpg")
+        Image.fromarray(COAT.mask // 255 * 2).save(tmp_path / "masks" / f"{number:04}.png")
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+    monkeypatch.setattr(photos, "fit", lambda *arguments, **options: calls.append((arguments, options)))
+    monkeypatch.setattr(photos, "load_fashion_mnist", lambda folder: FashionMNIST(thumbnails, thumbnails, thumbnails))
+    options = ["--run", "there", "--segmentation", str(DEFAULT_MODEL), "--photos", str(tmp_path), "--street", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["photos", *options, "--learning-rate", "0.001"])
+    photos.main()
+    (((recipe, phones, streets, of_thumbnails, run), named),) = calls
+    assert recipe == Recipe(learning_rate=0.001)
+    assert [one.target.tolist() for one in phones] == [target(["Shirt"]).tolist(), target(SHOES).tolist()]
+    assert np.mean(phones[0].mask > 0) == pytest.approx(shirt(60, 80).mean(), abs=0.1)
+    assert 0 < len(streets) < 10
+    assert all(one.target.tolist() == target(["Dress"]).tolist() for one in streets)
+    assert of_thumbnails is thumbnails
+    assert run == Path("there")
+    command = (
+        "python -m train.photos --run RUN --segmentation SEGMENTATION --photos PHOTOS --street STREET --learning-rate 0.001"
+    )
+    assert named == {"initial": None, "command": command}

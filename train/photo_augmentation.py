@@ -1,0 +1,153 @@
+"""Random changes to colour photos, and to the maps that lie over them, that leave the garments what they are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+UInt8Array = npt.NDArray[np.uint8]
+
+GRAY = 0.15  # share of the photos that lose their colour
+RECOLOURED = 0.6  # of the others
+TURNED_HUE = 0.5  # of those: any hue, because a garment's kind does not depend on its colour
+SATURATION = (0.4, 1.5)
+RELIT = 0.7
+CONTRAST = (0.6, 1.3)
+BRIGHTNESS = 40  # gray levels, either way
+TINTED = 0.3
+TINT = (0.8, 1.2)  # of each channel
+COARSE = 0.2  # share of the photos shrunk and enlarged again, as small pictures are
+COARSE_SIDE = (40, 120)  # px
+SPARE = 1.25  # pixels kept for each of the view, before a view is warped
+ERASED = 0.35
+ERASED_SIDE = (0.1, 0.45)  # of the photo's side; Random Erasing, arXiv 1708.04896
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How a square view may lie in a photo.
+
+    Attributes:
+        side: Range of the view's side, as a share of the framed box's longer side.
+        shift: Largest move of its centre, as a share of its side.
+        rotation: Largest tilt, degrees either way.
+        aspect: Largest stretch of width against height, as a factor.
+        quarter_turns: Share of the views turned by 90, 180 or 270 degrees.
+    """
+
+    side: tuple[float, float]
+    shift: float
+    rotation: float
+    aspect: float
+    quarter_turns: float
+
+
+def frame(
+    layers: Sequence[tuple[UInt8Array, int]],
+    box: tuple[int, int, int, int],
+    size: int,
+    framing: Framing,
+    rng: np.random.Generator,
+    *,
+    square: bool = True,
+) -> list[UInt8Array]:
+    """The same random view of several layers of a photo, each (size, size[, 3]).
+
+    Args:
+        layers: Arrays of one height and width, each with OpenCV's interpolation for it. Beyond the edge the edge repeats.
+        box: Left, top, width and height of what the view shall show, in pixels.
+        size: Side of the view, pixels.
+        framing: What may vary.
+        rng: The source of chance.
+        square: Keep the aspect ratio; False squashes the box to the view, as the segmentation network sees photos.
+    """
+    left, top, width, height = box
+    sides = np.array([max(width, height)] * 2 if square else [width, height], np.float64)
+    sides *= rng.uniform(*framing.side)
+    stretch = np.exp(rng.uniform(-1, 1) * np.log(framing.aspect) / 2)
+    sides *= (stretch, 1 / stretch)
+    centre = np.array([left + (width - 1) / 2, top + (height - 1) / 2]) + rng.uniform(-framing.shift, framing.shift, 2) * sides
+    angle = np.deg2rad(rng.uniform(-framing.rotation, framing.rotation))
+    if rng.random() < framing.quarter_turns:
+        angle += np.pi / 2 * rng.integers(1, 4)
+    mirror = -1 if rng.random() < 0.5 else 1
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    to_photo = turn * (sides * (mirror, 1) / size)  # (column, row) of the view, from its centre -> of the photo
+    offset = centre - to_photo @ np.full(2, (size - 1) / 2)
+    matrix = np.column_stack([to_photo, offset])
+    shrink = SPARE * size / sides.max()  # warpAffine does not average: shrink with INTER_AREA before
+    views = []
+    for layer, interpolation in layers:
+        if shrink < 1:
+            averaging = cv2.INTER_AREA if interpolation == cv2.INTER_LINEAR else interpolation
+            layer = cv2.resize(layer, None, fx=shrink, fy=shrink, interpolation=averaging).astype(np.uint8)
+        flags = interpolation | cv2.WARP_INVERSE_MAP
+        inverse = matrix * min(shrink, 1)
+        views.append(
+            cv2.warpAffine(layer, inverse, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE).astype(np.uint8)
+        )
+    return views
+
+
+def recolour(photo: UInt8Array, rng: np.random.Generator) -> UInt8Array:
+    """Other light and other dye: an (H, W, 3) RGB photo in, one out."""
+    changed = photo.astype(np.float32)
+    if rng.random() < GRAY:
+        changed = np.repeat(changed.mean(axis=2, keepdims=True), 3, axis=2)
+    elif rng.random() < RECOLOURED:
+        hsv = cv2.cvtColor(photo, cv2.COLOR_RGB2HSV).astype(np.float32)  # hue in [0, 180)
+        turn = rng.uniform(-90, 90) if rng.random() < TURNED_HUE else rng.uniform(-8, 8)
+        hsv[..., 0] = (hsv[..., 0] + turn) % 180
+        hsv[..., 1] *= rng.uniform(*SATURATION)
+        changed = cv2.cvtColor(np.clip(hsv, 0, 255).astype(np.uint8), cv2.COLOR_HSV2RGB).astype(np.float32)
+    if rng.random() < RELIT:
+        mean = changed.mean()
+        changed = (changed - mean) * rng.uniform(*CONTRAST) + mean + rng.uniform(-BRIGHTNESS, BRIGHTNESS)
+    if rng.random() < TINTED:
+        changed *= rng.uniform(*TINT, 3).astype(np.float32)
+    return np.clip(changed, 0, 255).astype(np.uint8)
+
+
+def coarsen(photo: UInt8Array, rng: np.random.Generator) -> UInt8Array:
+    """Sometimes the photo as if it had been tiny."""
+    if rng.random() >= COARSE:
+        return photo
+    side = int(rng.integers(*COARSE_SIDE))
+    small = cv2.resize(photo, (side, side), interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+
+
+def erase(photo: UInt8Array, rng: np.random.Generator) -> UInt8Array:
+    """Sometimes the photo with a rectangle of one random colour on it."""
+    if rng.random() >= ERASED:
+        return photo
+    height, width = (round(side * rng.uniform(*ERASED_SIDE)) for side in photo.shape[:2])
+    top, left = (rng.integers(0, side - taken) for side, taken in zip(photo.shape, (height, width), strict=False))
+    erased = photo.copy()
+    erased[top : top + height, left : left + width] = rng.integers(0, 256, 3)
+    return erased
+
+
+def background(size: int, photos: Sequence[UInt8Array], rng: np.random.Generator) -> UInt8Array:
+    """A surface to put a cut-out on: a shop's white, any plain colour, a smooth gradient, or the edge of another photo."""
+    kind = rng.random()
+    if kind < 0.45:
+        return np.full((size, size, 3), rng.integers(230, 256), np.uint8)
+    if kind < 0.6:
+        return np.broadcast_to(rng.integers(0, 256, 3, np.uint8), (size, size, 3))
+    if kind < 0.75:
+        coarse = rng.integers(0, 256, (rng.integers(2, 6), rng.integers(2, 6), 3), np.uint8)
+        return cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+    photo = photos[int(rng.integers(len(photos)))]
+    depth = min(photo.shape[:2]) // 4
+    edges = (photo[:depth], photo[-depth:], photo[:, :depth], photo[:, -depth:])
+    return cv2.resize(edges[rng.integers(4)], (size, size), interpolation=cv2.INTER_AREA).astype(np.uint8)
+
+
+def put_on(photo: UInt8Array, mask: UInt8Array, surface: UInt8Array) -> UInt8Array:
+    """What a mask of zeros and ones cuts out of a photo, on another surface, its edge softened by a pixel."""
+    opacity = cv2.GaussianBlur(mask.astype(np.float32), (3, 3), 0)[..., np.newaxis]
+    blended: UInt8Array = (photo * opacity + surface * (1 - opacity)).astype(np.uint8)
+    return blended

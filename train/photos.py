@@ -1,0 +1,304 @@
+"""Train the network that names the garment in a photo, from the view in colour around it.
+
+    python -m train.photos --run runs/photos --segmentation runs/segmentation --photos PHOTOS --street STREET
+
+--segmentation is a finished run of train.segmentation. The same command continues a run that was interrupted.
+
+Garments come from the phone photos (masks by the segmentation network), from the street photos (their true masks), and from
+Fashion-MNIST, enlarged, dark on white: the only source of bags and of named shoes that nobody carries or wears.
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import layers
+
+from fashion_classifier.bundle import SEGMENTATION_MODEL
+from fashion_classifier.images import to_rgb
+from fashion_classifier.labels import LABELS
+from fashion_classifier.preprocessing import VIEW_SIZE, canonicalize, fade
+from fashion_classifier.segmentation import Segmenter, as_input
+from train.architectures import LOGITS
+from train.data import (
+    STREET_LABELS,
+    PhonePhoto,
+    Pictures,
+    StreetGarment,
+    balanced,
+    feedback_pictures,
+    feedback_target,
+    load_fashion_mnist,
+    phone_photos,
+    street_garments,
+    target,
+)
+from train.efficientnet import features, freeze, load_imagenet_weights
+from train.losses import SetCrossEntropy
+from train.photo_augmentation import Framing, background, coarsen, erase, frame, put_on, recolour
+from train.runs import WEIGHTS, OneCycle, finish, load_config, open_run, typed_command
+
+UInt8Array = npt.NDArray[np.uint8]
+Float32Array = npt.NDArray[np.float32]
+
+SMALLEST = 0.004  # share of a street photo that a garment needs to be learnt
+
+
+TOPS = ("T-shirt/top", "Pullover", "Dress", "Coat", "Shirt")
+PHONE_BALANCE, STREET_BALANCE = 0.4, 0.25  # 1: as frequent as they are; 0: all alike
+THUMBNAILS, PHONES, STREETS = 0.15, 0.53, 0.32  # share of the views from each source
+FRAMING = Framing((0.9, 1.45), shift=0.07, rotation=12, aspect=1.4, quarter_turns=0.05)
+AROUND_GARMENT = 0.7  # of the phone views; the others show the whole photo
+NEW_SURFACE = 0.2  # of the phone views show the garment on another surface
+DRESSED = 0.35  # of the tops that people wear are covered with the top of a phone photo
+DRESSED_WIDTH, DRESSED_HEIGHT = (0.95, 1.4), (0.9, 1.2)  # of the top, against the covered one's
+ON_WHITE = 0.4  # of the street views show the person cut out on white, as shops do
+CHANGED_MASK = 0.4  # of the masks are too large or too small, as found ones may be
+MASK_CHANGE = (3, 8)  # px
+UNFADED = {"phone": 0.4, "street": 0.3}  # share of the views whose surroundings keep their colours
+FADING = (0.3, 1.0)
+TONED = 0.7  # of the thumbnails have a colour in place of black
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides the outcome, but for the data."""
+
+    epochs: int = 16
+    batches: int = 125  # an epoch
+    batch_size: int = 32
+    learning_rate: float = 4e-4
+    weight_decay: float = 2e-2
+    averaging: float = 0.995  # momentum of the exponential moving average of the weights
+    label_smoothing: float = 0.05
+    dropout: float = 0.3
+    frozen_blocks: int = 3
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Garment:
+    """A photo with the garment to name.
+
+    Attributes:
+        photo: (H, W, 3) uint8 RGB.
+        mask: (H, W) uint8, 255 on the garment.
+        figure: (H, W) uint8, 255 on the person who wears it; None where nobody does.
+        target: (10,) float32, 1 for every acceptable class.
+    """
+
+    photo: UInt8Array
+    mask: UInt8Array
+    figure: UInt8Array | None
+    target: Float32Array
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        left, top, width, height = cv2.boundingRect(self.mask)
+        return left, top, width, height
+
+    @property
+    def is_top(self) -> bool:
+        return any(self.target[LABELS.index(label)] for label in TOPS)
+
+
+class Source:
+    """Garments to draw from at random: a set of acceptable classes with n garments is drawn in proportion to n ** share."""
+
+    def __init__(self, garments: Sequence[Garment], share: float) -> None:
+        self.garments = garments
+        self.probabilities = balanced(np.stack([garment.target for garment in garments]), share)
+
+    def draw(self, rng: np.random.Generator) -> Garment:
+        return self.garments[rng.choice(len(self.garments), p=self.probabilities)]
+
+
+def phone_garment(phone: PhonePhoto, segmenter: Segmenter) -> Garment:
+    mask = segmenter(phone.photo).astype(np.uint8) * 255
+    return Garment(phone.photo, mask, None, target(phone.accepted))
+
+
+def feedback_garments(folder: Path, segmenter: Segmenter) -> list[Garment]:
+    """The photos among the pictures that visitors corrected; thumbnails are for `train.fit`."""
+    corrected = [(canonicalize(picture, segmenter), label) for picture, label in feedback_pictures(folder)]
+    return [
+        Garment(to_rgb(image.photo), image.mask.astype(np.uint8) * 255, None, target(feedback_target(label)))
+        for image, label in corrected
+        if image.is_photo
+    ]
+
+
+def street_garment(garment: StreetGarment) -> Garment:
+    mask, figure = (mask.astype(np.uint8) * 255 for mask in (garment.mask, garment.figure))
+    return Garment(garment.photo, mask, figure, target(STREET_LABELS[garment.label]))
+
+
+def network(dropout: float = Recipe.dropout) -> keras.Model:
+    """EfficientNet-Lite0 with ten outputs: (n, 160, 160, 3) in [-1, 1] -> (n, 10) logits; 3.43 M parameters."""
+    inputs = keras.Input((VIEW_SIZE, VIEW_SIZE, 3))
+    x = layers.GlobalAveragePooling2D()(features(inputs)[-1])
+    x = layers.Dropout(dropout)(x)
+    return keras.Model(inputs, layers.Dense(len(LABELS), name=LOGITS)(x), name="efficientnet-lite0")
+
+
+class Batches(keras.utils.PyDataset):
+    """Random views of garments; each batch depends on (seed, epoch, its index) alone."""
+
+    def __init__(self, phones: Sequence[Garment], streets: Sequence[Garment], thumbnails: Pictures, recipe: Recipe) -> None:
+        super().__init__(workers=1, max_queue_size=8)
+        self.thumbnails, self.recipe = thumbnails, recipe
+        self.phones, self.streets = Source(phones, PHONE_BALANCE), Source(streets, STREET_BALANCE)
+        self.tops = Source([garment for garment in phones if garment.is_top], PHONE_BALANCE)
+        self.photos = [garment.photo for garment in phones]
+        self.start(epoch=0)
+
+    def start(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.recipe.batches
+
+    def __getitem__(self, index: int) -> tuple[Float32Array, Float32Array]:
+        rng = np.random.default_rng((self.recipe.seed, self.epoch, index))
+        views, targets = zip(*(self._view(rng) for _ in range(self.recipe.batch_size)), strict=True)
+        return as_input(np.stack(views)), np.stack(targets)
+
+    def _view(self, rng: np.random.Generator) -> tuple[UInt8Array, Float32Array]:
+        source = rng.choice(3, p=(THUMBNAILS, PHONES, STREETS))
+        if source == 0:
+            number = rng.integers(len(self.thumbnails))
+            view, truth = _enlarged(self.thumbnails.images[number], rng), self.thumbnails.targets[number]
+        elif source == 1:
+            garment = self.phones.draw(rng)
+            view, truth = self._lying(garment, rng), garment.target
+        else:
+            garment = self.streets.draw(rng)
+            if garment.is_top and rng.random() < DRESSED:
+                garment = dressed(garment, self.tops.draw(rng), rng)
+            view, truth = _worn(garment, rng), garment.target
+        return erase(coarsen(recolour(view, rng), rng), rng), truth
+
+    def _lying(self, garment: Garment, rng: np.random.Generator) -> UInt8Array:
+        whole = 0, 0, garment.photo.shape[1], garment.photo.shape[0]
+        box = garment.box if rng.random() < AROUND_GARMENT else whole
+        view, mask = _framed(garment.photo, garment.mask, box, rng)
+        if rng.random() < NEW_SURFACE:
+            view = put_on(view, mask // 255, background(VIEW_SIZE, self.photos, rng))
+        return _faded(view, mask, UNFADED["phone"], rng)
+
+
+def _worn(garment: Garment, rng: np.random.Generator) -> UInt8Array:
+    photo = garment.photo
+    if garment.figure is not None and rng.random() < ON_WHITE:
+        photo = put_on(photo, garment.figure // 255, np.full_like(photo, rng.integers(235, 256)))
+    view, mask = _framed(photo, garment.mask, garment.box, rng)
+    return _faded(view, mask, UNFADED["street"], rng)
+
+
+def dressed(worn: Garment, top: Garment, rng: np.random.Generator) -> Garment:
+    """A person with another top drawn over the worn one, like a paper doll: few people in the street wear T-shirts."""
+    boxes = np.array([worn.box, top.box], np.float64)
+    (worn_size, size), (worn_centre, centre) = boxes[:, 2:], boxes[:, :2] + boxes[:, 2:] / 2
+    scale = worn_size * (rng.uniform(*DRESSED_WIDTH), rng.uniform(*DRESSED_HEIGHT)) / size
+    matrix = np.column_stack([np.diag(scale), worn_centre - scale * centre])  # pixels of the top -> of the person's photo
+    height, width = worn.mask.shape
+    photo, mask = (cv2.warpAffine(layer, matrix, (width, height)).astype(np.uint8) for layer in (top.photo, top.mask))
+    figure = None if worn.figure is None else np.maximum(worn.figure, mask)
+    return Garment(put_on(photo, mask // 255, worn.photo), mask, figure, top.target)
+
+
+def _enlarged(thumbnail: UInt8Array, rng: np.random.Generator) -> UInt8Array:
+    """A Fashion-MNIST image as a shop's picture: dark, or of one colour, on white."""
+    bordered = cv2.copyMakeBorder(~thumbnail, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=(255,))
+    large = cv2.resize(bordered, (VIEW_SIZE, VIEW_SIZE), interpolation=cv2.INTER_CUBIC)
+    darkest = rng.uniform(0, 120, 3) if rng.random() < TONED else np.zeros(3)
+    view = (darkest + large[..., np.newaxis] / 255 * (255 - darkest)).astype(np.uint8)
+    return frame([(view, cv2.INTER_LINEAR)], (0, 0, VIEW_SIZE, VIEW_SIZE), VIEW_SIZE, FRAMING, rng)[0]
+
+
+def _framed(photo: UInt8Array, mask: UInt8Array, box: tuple[int, int, int, int], rng: np.random.Generator) -> list[UInt8Array]:
+    if rng.random() < CHANGED_MASK:
+        change = cv2.dilate if rng.random() < 0.6 else cv2.erode
+        side = int(rng.integers(*MASK_CHANGE))
+        mask = change(mask, np.ones((side, side), np.uint8)).astype(np.uint8)
+    return frame([(photo, cv2.INTER_LINEAR), (mask, cv2.INTER_LINEAR)], box, VIEW_SIZE, FRAMING, rng)
+
+
+def _faded(view: UInt8Array, mask: UInt8Array, unfaded: float, rng: np.random.Generator) -> UInt8Array:
+    return view if rng.random() < unfaded else fade(view, mask, rng.uniform(*FADING))
+
+
+def fit(
+    recipe: Recipe,
+    phones: Sequence[Garment],
+    streets: Sequence[Garment],
+    thumbnails: Pictures,
+    run: Path,
+    *,
+    initial: Path | None = None,
+    command: str = "",
+) -> None:
+    """Train to the recipe's end, and keep the weights.
+
+    Starts from ImageNet's weights, from those of the finished run `initial`, or from where the run folder stopped.
+    """
+    config = {
+        "recipe": dataclasses.asdict(recipe),
+        "data": {"phone photos": len(phones), "street garments": len(streets), "fashion-mnist": len(thumbnails)},
+        "command": command,
+        "initial": None if initial is None else load_config(initial),
+    }
+    if not open_run(run, config):
+        return
+    keras.utils.set_random_seed(recipe.seed)
+    model = network(recipe.dropout)
+    if initial is None:
+        load_imagenet_weights(model)
+    else:
+        model.load_weights(initial / WEIGHTS)
+    freeze(model, recipe.frozen_blocks)
+    optimizer = keras.optimizers.AdamW(
+        OneCycle(recipe.learning_rate, recipe.epochs * recipe.batches),
+        weight_decay=recipe.weight_decay,
+        use_ema=True,
+        ema_momentum=recipe.averaging,
+    )
+    model.compile(optimizer, SetCrossEntropy(recipe.label_smoothing), jit_compile=False)
+    finish(run, model, Batches(phones, streets, thumbnails, recipe), recipe.epochs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True, help="folder of this run")
+    parser.add_argument("--segmentation", type=Path, required=True, help="a finished run of train.segmentation")
+    parser.add_argument("--photos", type=Path, required=True, help="folder of the phone photos (photos.csv, images/)")
+    parser.add_argument("--street", type=Path, required=True, help="folder of the street photos (labels.json, photos/, masks/)")
+    parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
+    parser.add_argument("--feedback", type=Path, help="folder of a journal with visitors' corrections")
+    parser.add_argument("--initial", type=Path, help="a finished run of this network to start from")
+    parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
+    parser.add_argument("--epochs", type=int, default=Recipe.epochs)
+    parser.add_argument("--seed", type=int, default=Recipe.seed)
+    arguments = parser.parse_args()
+    segmenter = Segmenter(arguments.segmentation / SEGMENTATION_MODEL)
+    phones = [phone_garment(phone, segmenter) for phone in phone_photos(arguments.photos, "training")]
+    corrected = feedback_garments(arguments.feedback, segmenter) if arguments.feedback else []
+    fit(
+        Recipe(epochs=arguments.epochs, learning_rate=arguments.learning_rate, seed=arguments.seed),
+        phones + corrected,
+        [street_garment(garment) for garment in street_garments(arguments.street, "training", smallest=SMALLEST)],
+        load_fashion_mnist(arguments.data).training,
+        arguments.run,
+        initial=arguments.initial,
+        command=typed_command("train.photos", parser, arguments),
+    )
+
+
+if __name__ == "__main__":
+    main()
