@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Float32Array = npt.NDArray[np.float32]
 Method = Literal["gradcam", "gradcam++", "scorecam"]
 
-SCORED_MAPS = 128  # of a layer, those that vary most: Score-CAM runs the network once for each
+SCORED_MAPS = 256  # of a layer, those that vary most: Score-CAM runs the network once for each
 
 _lock = Lock()  # around TensorFlow: tf-keras-vis changes the model that it explains
 

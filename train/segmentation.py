@@ -28,7 +28,7 @@ from train.data import PhonePhoto, StreetPhoto, phone_photos, street_photos
 from train.efficientnet import features, freeze, load_imagenet_weights
 from train.grabcut import grabcut_mask
 from train.photo_augmentation import Framing, background, coarsen, frame, put_on, recolour
-from train.runs import OneCycle, export_float16, finish, open_run, typed_command
+from train.runs import WEIGHTS, OneCycle, export_float16, finish, open_run, typed_command
 
 UInt8Array = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
@@ -203,16 +203,18 @@ def fit(recipe: Recipe, phones: Sequence[PhonePhoto], streets: Sequence[StreetPh
         "data": {"phone photos": len(phones), "street photos": len(streets)},
         "command": command,
     }
-    if not open_run(run, config):
-        return
-    keras.utils.set_random_seed(recipe.seed)
-    model = network()
-    load_imagenet_weights(model)
-    freeze(model, recipe.frozen_blocks)
-    schedule = OneCycle(recipe.learning_rate, recipe.epochs * recipe.batches)
-    model.compile(keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay), MaskLoss(), jit_compile=False)
-    finish(run, model, Batches(phones, streets, recipe), recipe.epochs)
-    export_float16(model, run / SEGMENTATION_MODEL)
+    if open_run(run, config):
+        keras.utils.set_random_seed(recipe.seed)
+        model = network()
+        load_imagenet_weights(model)
+        freeze(model, recipe.frozen_blocks)
+        schedule = OneCycle(recipe.learning_rate, recipe.epochs * recipe.batches)
+        model.compile(keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay), MaskLoss(), jit_compile=False)
+        finish(run, model, Batches(phones, streets, recipe), recipe.epochs)
+    if not (run / SEGMENTATION_MODEL).is_file():  # else it was finished before
+        model = network()
+        model.load_weights(run / WEIGHTS)
+        export_float16(model, run / SEGMENTATION_MODEL)
 
 
 def main() -> None:

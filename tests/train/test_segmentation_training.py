@@ -338,6 +338,10 @@ def test_fit(
         fit(TINY, phones[:1], streets, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
 
+    (tmp_path / SEGMENTATION_MODEL).unlink()  # as if interrupted between the two files
+    fit(TINY, phones, streets, tmp_path)
+    np.testing.assert_array_equal(Segmenter(tmp_path / SEGMENTATION_MODEL)(phones[0].photo), mask)
+
 
 def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in ("images", "photos", "masks"):
