@@ -77,17 +77,16 @@ def frame(
     to_photo = turn * (sides * (mirror, 1) / size)  # (column, row) of the view, from its centre -> of the photo
     offset = centre - to_photo @ np.full(2, (size - 1) / 2)
     matrix = np.column_stack([to_photo, offset])
-    shrink = SPARE * size / sides.max()  # warpAffine does not average: shrink with INTER_AREA before
+    shrink = min(1.0, SPARE * size / sides.max())  # warpAffine does not average: shrink with INTER_AREA before
+    matrix = shrink * matrix + [0, 0, (shrink - 1) / 2]  # the centre of pixel 0 is half a pixel from the edge, before and after
     views = []
     for layer, interpolation in layers:
         if shrink < 1:
             averaging = cv2.INTER_AREA if interpolation == cv2.INTER_LINEAR else interpolation
             layer = cv2.resize(layer, None, fx=shrink, fy=shrink, interpolation=averaging).astype(np.uint8)
         flags = interpolation | cv2.WARP_INVERSE_MAP
-        inverse = matrix * min(shrink, 1)
-        views.append(
-            cv2.warpAffine(layer, inverse, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE).astype(np.uint8)
-        )
+        view = cv2.warpAffine(layer, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        views.append(view.astype(np.uint8))
     return views
 
 

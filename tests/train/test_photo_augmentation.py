@@ -67,6 +67,17 @@ def test_a_still_view_of_another_size_is_a_resize(box: tuple[int, int, int, int]
         assert np.abs(view.astype(int) - expected).max() <= 200 / size / 2 + 1  # half a pixel of the view, and rounding
 
 
+def test_a_strongly_shrunk_view_is_not_shifted() -> None:
+    ramp = np.tile(np.linspace(0, 250, 400).round().astype(np.uint8), (400, 1))
+    found = np.concatenate(
+        [frame([(ramp, cv2.INTER_LINEAR)], (0, 0, 400, 400), 40, STILL, np.random.default_rng(seed))[0] for seed in range(6)]
+    ).astype(int)
+    columns = (np.arange(40) + 0.5) * 10 - 0.5  # in the photo, of the centres of the view's pixels
+    expected = columns * 250 / 399  # a ramp stays a ramp; half of the views are mirrored
+    distance = np.minimum(abs(found - expected).max(axis=1), abs(found - expected[::-1]).max(axis=1))
+    assert distance.max() <= 1
+
+
 def test_quarter_turns() -> None:
     photo = noise(32, 32)
     framing = Framing((1.0, 1.0), shift=0, rotation=0, aspect=1, quarter_turns=1)
