@@ -333,7 +333,6 @@ def main(options: list[str] | None = None) -> int:
     parser.add_argument("--version", required=True, help="the new tag, such as v1.2.0")
     parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
     parser.add_argument("--photos", type=Path, help="folder of the phone photos, to measure on its test senders as well")
-    parser.add_argument("--cache", type=Path, default=Path("runs/cache"), help="where canonical photos are kept")
     parser.add_argument("--h5", action="store_true", help=f"add {HDF5_MODEL}")
     parser.add_argument(
         "--allow-worse",
