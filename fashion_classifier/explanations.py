@@ -71,7 +71,7 @@ class Explanation:
 
 
 def explain(prediction: Prediction, *, method: Method = "gradcam", target: str | None = None) -> Explanation:
-    """Show where the network that made a prediction sees what speaks for a name.
+    """Show where the networks that made a prediction see what speaks for a name.
 
     Args:
         prediction: From `predict`.
@@ -101,22 +101,22 @@ def explain(prediction: Prediction, *, method: Method = "gradcam", target: str |
 def _maps(prediction: Prediction, method: Method, index: int) -> tuple[Float32Array, Float32Array]:
     """The map on the photo and on the canonical image; where two networks answered, both count with their weights."""
     image, bundle, photo = prediction.image, prediction.bundle, prediction.bundle.manifest.photo
-    asked = photo is not None and image.is_photo
+    share = photo.weight if photo is not None and image.is_photo else 0.0  # of the network for photos
     on_photo, heatmap = np.zeros(image.geometry.photo_size[::-1], np.float32), np.zeros_like(image.pixels, np.float32)
-    if photo is not None and asked:
+    if photo is not None and share > 0:
         seen = _activation_map(bundle, PHOTO_KERAS_MODEL, photo.explanation_layer, method, index, as_input(image.view))
-        on_photo += photo.weight * image.view_geometry.project(seen)
-        heatmap += photo.weight * image.geometry.pick(image.view_geometry.project(seen))
-    if photo is None or not asked or photo.weight < 1:
+        projected = image.view_geometry.project(seen)
+        on_photo += share * projected
+        heatmap += share * image.geometry.pick(projected)
+    if share < 1:
         layer = bundle.manifest.explanation_layer
         if layer is None:
             raise ExplanationError(
                 f"The network of {bundle.path} has no convolutional layer, and class activation maps need one."
             )
         seen = _activation_map(bundle, KERAS_MODEL, layer, method, index, image.pixels[..., np.newaxis] / np.float32(255))
-        weight = 1 - photo.weight if photo is not None and asked else 1.0
-        on_photo += weight * image.geometry.project(seen)
-        heatmap += weight * seen
+        on_photo += (1 - share) * image.geometry.project(seen)
+        heatmap += (1 - share) * seen
     return _scaled(on_photo), _scaled(heatmap)
 
 

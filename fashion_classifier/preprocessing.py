@@ -211,7 +211,7 @@ def white_background(gray: UInt8Array) -> int | None:
 
 
 def _is_colourless(photo: UInt8Array) -> bool:
-    red, green, blue = cv2.split(photo)  # np.ptp over the channels takes fifty times as long
+    red, green, blue = cv2.split(photo)  # np.ptp over the channels takes fifteen times as long
     largest, smallest = cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue)
     return int(cv2.subtract(largest, smallest).max()) <= GRAY_TOLERANCE
 

@@ -3,11 +3,23 @@
 import cv2
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 UInt8Array = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
 SHIRT = [(0.30, 0.20), (0.42, 0.16), (0.58, 0.16), (0.70, 0.20), (0.88, 0.40), (0.76, 0.50), (0.68, 0.42), (0.68, 0.84)]
 SHIRT += [(0.32, 0.84), (0.32, 0.42), (0.24, 0.50), (0.12, 0.40)]  # share of width and height, clockwise
+
+COLOURS = pytest.mark.parametrize(
+    ("garment", "background"),
+    [
+        ((180, 30, 40), (150, 150, 140)),
+        ((30, 40, 90), (190, 160, 120)),
+        ((235, 230, 225), (110, 80, 50)),
+        ((40, 40, 40), (70, 140, 70)),
+    ],
+    ids=["red on gray", "navy on wood", "white on brown", "black on green"],
+)
 
 
 def shirt(width: int, height: int) -> BoolArray:

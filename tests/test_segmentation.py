@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from drawn_garments import overlap, photo, shirt
+from drawn_garments import COLOURS, overlap, photo, shirt
 
 from fashion_classifier import InvalidBundleError
 from fashion_classifier.images import load_image, to_rgb
@@ -123,16 +123,7 @@ def test_a_network_of_another_kind_is_refused() -> None:
 # The embedded network
 
 
-@pytest.mark.parametrize(
-    ("garment", "background"),
-    [
-        ((180, 30, 40), (150, 150, 140)),
-        ((30, 40, 90), (190, 160, 120)),
-        ((235, 230, 225), (110, 80, 50)),
-        ((40, 40, 40), (70, 140, 70)),
-    ],
-    ids=["red on gray", "navy on wood", "white on brown", "black on green"],
-)
+@COLOURS
 @pytest.mark.parametrize("noise", [0, 20], ids=["plain", "textured"])
 @pytest.mark.parametrize(("width", "height"), [(240, 320), (1024, 768), (120, 120)])
 def test_a_drawn_shirt(

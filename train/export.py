@@ -1,7 +1,7 @@
 """Make a bundle from a finished run, or from a 28x28 Keras file that someone already has.
 
-    python -m train.export runs/resnet runs/bundle --version 1.1.0 --segmentation runs/segmentation --photo-run runs/photos \
-        --photos PHOTOS --street STREET
+    python -m train.export runs/resnet runs/resnet/bundle --version 1.1.0 --segmentation runs/segmentation \
+        --photo-run runs/photos --photos PHOTOS --street STREET
     python -m train.export old_model.h5 bundles/old --version 0.1.0
 
 Calibrates on validation data, serves int8 weights where validation accuracy stays, checks that the Keras and the LiteRT

@@ -3,21 +3,12 @@
 import cv2
 import numpy as np
 import pytest
-from drawn_garments import overlap, photo, shirt
+from drawn_garments import COLOURS, overlap, photo, shirt
 
 from train.grabcut import grabcut_mask
 
 
-@pytest.mark.parametrize(
-    ("garment", "background"),
-    [
-        ((180, 30, 40), (150, 150, 140)),
-        ((30, 40, 90), (190, 160, 120)),
-        ((235, 230, 225), (110, 80, 50)),
-        ((40, 40, 40), (70, 140, 70)),
-    ],
-    ids=["red on gray", "navy on wood", "white on brown", "black on green"],
-)
+@COLOURS
 @pytest.mark.parametrize(("width", "height"), [(240, 320), (1024, 768), (120, 120)])
 def test_garment_on_a_textured_background(
     garment: tuple[int, int, int], background: tuple[int, int, int], width: int, height: int
