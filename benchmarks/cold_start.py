@@ -1,4 +1,4 @@
-"""Cold start to the first answer: this library against Keras, on the same photo and the same networks.
+"""Cold start to the first answer: this library against Keras, on the same photo and the same network.
 
     python benchmarks/cold_start.py [--runs 5] [--picture examples/coat.jpg]
 
@@ -13,14 +13,12 @@ import time
 
 LIBRARY = "from fashion_classifier import predict; predict({picture!r})"
 KERAS = """
-import keras, numpy as np
+import keras
 from fashion_classifier import canonicalize
-from fashion_classifier.bundle import DEFAULT_MODEL, KERAS_MODEL, PHOTO_KERAS_MODEL
+from fashion_classifier.bundle import DEFAULT_MODEL, PHOTO_KERAS_MODEL
 from fashion_classifier.segmentation import as_input
 image = canonicalize({picture!r})
-networks = {{KERAS_MODEL: image.renderings[..., np.newaxis].astype("float32") / 255, PHOTO_KERAS_MODEL: as_input(image.views)}}
-for name, inputs in networks.items():
-    keras.models.load_model(DEFAULT_MODEL / name, compile=False).predict(inputs, verbose=0)
+keras.models.load_model(DEFAULT_MODEL / PHOTO_KERAS_MODEL, compile=False).predict(as_input(image.views), verbose=0)
 """
 
 

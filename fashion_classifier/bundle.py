@@ -24,7 +24,7 @@ PHOTO_SERVING_MODEL = "photo.tflite"
 HDF5_MODEL = "fashion_model.h5"  # on request
 SEGMENTATION_MODEL = "segmentation.tflite"  # finds the garment in a photo
 LICENCES = "LICENCES.md"  # of the networks, and of what they were trained on
-FORMAT = 2
+FORMAT = 3
 PREPROCESSING_VERSION = "2"  # of the canonical form; changes whenever the same picture and mask may give other pixels
 DEFAULT_MODEL = Path(__file__).parent / "default_model"
 
@@ -36,16 +36,14 @@ class PhotoNetwork:
     Attributes:
         architecture: Name of the network.
         temperature: Its logits are divided by it before the softmax.
-        weight: Its share in the answer to a photo, in (0, 1]; the network for thumbnails has the rest.
-        uncertain_below: Confidence under which a photo counts as probably none of the ten.
+        energies: As `Manifest.energies`, of photos.
         explanation_layer: The layer whose maps Grad-CAM weighs.
         training: Command, data, recipe and versions.
     """
 
     architecture: str
     temperature: float
-    weight: float
-    uncertain_below: float
+    energies: tuple[float, ...]
     explanation_layer: str
     training: dict[str, Any]
 
@@ -62,9 +60,11 @@ class Manifest:
         preprocessing: Version of the canonical form that the network was trained on.
         temperature: The logits are divided by it before the softmax (Guo et al. 2017, arXiv 1706.04599).
         flip: Whether probabilities are averaged over the image and its mirror image.
-        uncertain_below: Confidence under which a thumbnail counts as probably none of the ten.
+        energies: Quantiles of the energy scores of good validation thumbnails, ascending, evenly spaced from the 0th to the
+            100th percentile; they turn a score into a typicality (`fashion_classifier.confidence`).
+        uncertain_below: Typicality under which a picture counts as probably none of the ten.
         explanation_layer: The layer whose maps Grad-CAM weighs; None where a network has none.
-        photo: The network for photos; None where that for thumbnails answers alone.
+        photo: The network for photos; None where that for thumbnails names them too.
         metrics: Measured figures, each with its n.
         training: Command, data, recipe and versions.
         files: Name of every other file of the bundle, with its SHA-256.
@@ -77,6 +77,7 @@ class Manifest:
     preprocessing: str
     temperature: float
     flip: bool
+    energies: tuple[float, ...]
     uncertain_below: float
     explanation_layer: str | None
     photo: PhotoNetwork | None
@@ -92,12 +93,17 @@ def _accepted_photo_network(content: dict[str, Any]) -> bool:
     return (
         content.keys() == {field.name for field in fields(PhotoNetwork)}
         and all(isinstance(content[name], str) and content[name] for name in ("architecture", "explanation_layer"))
-        and all(isinstance(content[name], int | float) for name in ("temperature", "weight", "uncertain_below"))
+        and isinstance(content["temperature"], int | float)
         and 0 < content["temperature"] < math.inf
-        and 0 < content["weight"] <= 1
-        and math.isfinite(content["uncertain_below"])
+        and isinstance(content["energies"], list)
+        and _accepted_quantiles(content["energies"])
         and isinstance(content["training"], dict)
     )
+
+
+def _accepted_quantiles(values: list[Any]) -> bool:
+    numbers = all(isinstance(value, int | float) and math.isfinite(value) for value in values)
+    return numbers and len(values) > 1 and values == sorted(values)
 
 
 _ACCEPTED_VALUES: dict[str, tuple[type | UnionType, Callable[[Any], bool]]] = {
@@ -107,6 +113,7 @@ _ACCEPTED_VALUES: dict[str, tuple[type | UnionType, Callable[[Any], bool]]] = {
     "preprocessing": (str, bool),
     "temperature": (int | float, lambda value: 0 < value < math.inf),
     "flip": (bool, lambda value: True),
+    "energies": (list, _accepted_quantiles),
     "uncertain_below": (int | float, lambda value: math.isfinite(value)),
     "explanation_layer": (str | NoneType, lambda value: value != ""),
     "photo": (dict | NoneType, lambda value: value is None or _accepted_photo_network(value)),
@@ -149,8 +156,9 @@ class Bundle:
         for name, (kinds, accepted) in _ACCEPTED_VALUES.items():
             if not isinstance(content[name], kinds) or not accepted(content[name]):
                 raise InvalidBundleError(self.path, f"{MANIFEST} has {content[name]!r} for {name}.")
-        photo = None if content["photo"] is None else PhotoNetwork(**content["photo"])
-        manifest = Manifest(**content | {"labels": tuple(content["labels"]), "photo": photo})
+        lists = {name: tuple(content[name]) for name in ("labels", "energies")}
+        photo = content["photo"] and PhotoNetwork(**content["photo"] | {"energies": tuple(content["photo"]["energies"])})
+        manifest = Manifest(**content | lists | {"photo": photo})
         if manifest.labels != LABELS:
             raise InvalidBundleError(self.path, f"its labels are {manifest.labels}, this package knows {LABELS}.")
         if manifest.preprocessing != PREPROCESSING_VERSION:

@@ -1,7 +1,7 @@
 """Pictures -> predictions, on LiteRT."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -13,16 +13,25 @@ import numpy.typing as npt
 from PIL import Image
 
 from fashion_classifier import hub
-from fashion_classifier.bundle import DEFAULT_MODEL, PHOTO_SERVING_MODEL, SEGMENTATION_MODEL, SERVING_MODEL, Bundle
+from fashion_classifier.bundle import (
+    DEFAULT_MODEL,
+    PHOTO_SERVING_MODEL,
+    SEGMENTATION_MODEL,
+    SERVING_MODEL,
+    Bundle,
+    Manifest,
+    PhotoNetwork,
+)
+from fashion_classifier.confidence import Float64Array, calibrated, energy, typicality
 from fashion_classifier.errors import FashionClassifierError, InvalidBundleError, InvalidImageError, InvalidReferenceError
 from fashion_classifier.images import ACCEPTED, Picture, UInt8Array
+from fashion_classifier.labels import LABELS
 from fashion_classifier.network import Network
 from fashion_classifier.predictions import Prediction
 from fashion_classifier.preprocessing import SIZE, VIEW_SIZE, CanonicalImage, canonicalize
 from fashion_classifier.segmentation import Segmenter, as_input
 
 Float32Array = npt.NDArray[np.float32]
-Float64Array = npt.NDArray[np.float64]
 
 BATCH = 32  # pictures to a run of the network; more is no faster
 MODEL_VARIABLE = "FASHION_CLASSIFIER_MODEL"  # the model to use where none is named
@@ -34,13 +43,12 @@ class FashionClassifier:
     def __init__(self, bundle: Bundle) -> None:
         """Raises `InvalidBundleError` where the bundle is incomplete, damaged or made for another version."""
         self.bundle = bundle
-        labels = len(bundle.manifest.labels)
         self._segment = Segmenter(bundle.file(SEGMENTATION_MODEL))
-        self._thumbnails = Network(bundle.file(SERVING_MODEL), inputs=(1, SIZE, SIZE, 1), outputs=(1, labels))
+        self._thumbnails = Network(bundle.file(SERVING_MODEL), inputs=(1, SIZE, SIZE, 1), outputs=(1, len(LABELS)))
         self._photos: Network | None = None
         if bundle.manifest.photo:
             shape = (1, VIEW_SIZE, VIEW_SIZE, 3)
-            self._photos = Network(bundle.file(PHOTO_SERVING_MODEL), inputs=shape, outputs=(1, labels))
+            self._photos = Network(bundle.file(PHOTO_SERVING_MODEL), inputs=shape, outputs=(1, len(LABELS)))
 
     @classmethod
     def from_pretrained(cls, ref: str | Path | None = None, *, revision: str | None = None) -> "FashionClassifier":
@@ -116,51 +124,51 @@ class FashionClassifier:
             raise error.at(index) from error
 
     def _answer(self, images: list[CanonicalImage]) -> list[Prediction]:
-        """One run of each network for all images."""
+        """One run of each network for all the images that it names."""
         manifest = self.bundle.manifest
-        answers = _mean_of_each(self.probabilities, [image.renderings for image in images])
-        photos = [i for i, image in enumerate(images) if image.is_photo]
-        if manifest.photo and photos:
-            seen = _mean_of_each(self.photo_probabilities, [images[i].views for i in photos])
-            answers[photos] = manifest.photo.weight * seen + (1 - manifest.photo.weight) * answers[photos]
-        return [
-            Prediction(dict(zip(manifest.labels, answer, strict=True)), image, self.bundle)
-            for image, answer in zip(images, answers.tolist(), strict=True)
-        ]
+        photos = [manifest.photo is not None and image.is_photo for image in images]
+        of_thumbnails = self._read([image for image, photo in zip(images, photos, strict=True) if not photo], manifest)
+        of_photos = self._read([image for image, photo in zip(images, photos, strict=True) if photo], manifest.photo)
+        return [next(of_photos if photo else of_thumbnails) for photo in photos]
 
-    def probabilities(self, pixels: UInt8Array) -> Float64Array:
-        """The calibrated answer to canonical images: (n, 28, 28) uint8 -> (n, 10) float64, rows sum to 1."""
-        manifest = self.bundle.manifest
+    def _read(self, images: list[CanonicalImage], network: Manifest | PhotoNetwork | None) -> Iterator[Prediction]:
+        """The answers of the one network, in order."""
+        if not images or network is None:
+            return
+        if isinstance(network, PhotoNetwork):
+            logits = self.photo_logits(np.stack([image.views for image in images]))
+        else:
+            logits = self.thumbnail_logits(np.stack([image.pixels for image in images]))
+        rows, shares = calibrated(logits, network.temperature), typicality(energy(logits), network.energies)
+        for image, row, share in zip(images, rows.tolist(), shares.tolist(), strict=True):
+            yield Prediction(dict(zip(LABELS, row, strict=True)), share, image, self.bundle)
+
+    def thumbnail_logits(self, pixels: UInt8Array) -> Float64Array:
+        """What the network for thumbnails says of canonical images: (n, 28, 28) uint8 -> (looks, n, 10) float64.
+
+        The second look, where the bundle asks for one, is at the mirror images.
+        """
         inputs = pixels[..., np.newaxis].astype(np.float32) / np.float32(255)
-        return _softmax(self._thumbnails, inputs, manifest.temperature, flip=manifest.flip)
+        return _logits(self._thumbnails, [inputs, inputs[:, :, ::-1]] if self.bundle.manifest.flip else [inputs])
 
-    def photo_probabilities(self, views: UInt8Array) -> Float64Array:
-        """The calibrated answer of the network for photos alone: (n, 160, 160, 3) uint8 -> (n, 10) float64, rows sum to 1.
+    def photo_logits(self, views: UInt8Array) -> Float64Array:
+        """What the network for photos says of their views: (n, v, 160, 160, 3) uint8 -> (2 v, n, 10) float64.
+
+        The second half of the looks is at the mirror images.
 
         Raises:
             InvalidBundleError: The bundle has no network for photos.
         """
-        photo = self.bundle.manifest.photo
-        if photo is None or self._photos is None:
+        if self._photos is None:
             raise InvalidBundleError(self.bundle.path, "it has no network for photos.")
-        return _softmax(self._photos, as_input(views), photo.temperature, flip=True)
+        inputs = [as_input(view) for view in views.swapaxes(0, 1)]
+        return _logits(self._photos, [*inputs, *(view[:, :, ::-1] for view in inputs)])
 
 
-def _softmax(network: Network, inputs: Float32Array, temperature: float, *, flip: bool) -> Float64Array:
-    """(n, height, width, channels) -> (n, 10) probabilities, where asked averaged with those of the mirror images."""
-    looks = np.concatenate([inputs, inputs[:, :, ::-1]]) if flip else inputs
-    logits = network.run(looks).astype(np.float64) / temperature
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    softmax = exponentials / exponentials.sum(axis=1, keepdims=True)
-    answer: Float64Array = softmax.reshape(-1, len(inputs), softmax.shape[1]).mean(axis=0)
-    return answer
-
-
-def _mean_of_each(answer: Callable[[UInt8Array], Float64Array], images: list[UInt8Array]) -> Float64Array:
-    """Ask about all looks at all images at once; one mean answer an image: (number of images, 10)."""
-    rows = answer(np.concatenate(images))
-    ends = np.cumsum([len(looks) for looks in images])[:-1]
-    return np.stack([part.mean(axis=0) for part in np.split(rows, ends)])
+def _logits(network: Network, looks: list[Float32Array]) -> Float64Array:
+    """Looks of (n, height, width, channels) each -> (looks, n, 10), in one run."""
+    answers = network.run(np.concatenate(looks)).astype(np.float64)
+    return answers.reshape(len(looks), -1, answers.shape[1])
 
 
 def _is_single(pictures: object) -> TypeGuard[Picture | CanonicalImage]:

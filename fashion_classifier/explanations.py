@@ -71,7 +71,7 @@ class Explanation:
 
 
 def explain(prediction: Prediction, *, method: Method = "gradcam", target: str | None = None) -> Explanation:
-    """Show where the networks that made a prediction see what speaks for a name.
+    """Show where the network that made a prediction sees what speaks for a name.
 
     Args:
         prediction: From `predict`.
@@ -99,25 +99,17 @@ def explain(prediction: Prediction, *, method: Method = "gradcam", target: str |
 
 
 def _maps(prediction: Prediction, method: Method, index: int) -> tuple[Float32Array, Float32Array]:
-    """The map on the photo and on the canonical image; where two networks answered, both count with their weights."""
+    """The map on the photo and on the canonical image, of the network that answered."""
     image, bundle, photo = prediction.image, prediction.bundle, prediction.bundle.manifest.photo
-    share = photo.weight if photo is not None and image.is_photo else 0.0  # of the network for photos
-    on_photo, heatmap = np.zeros(image.geometry.photo_size[::-1], np.float32), np.zeros_like(image.pixels, np.float32)
-    if photo is not None and share > 0:
+    if photo is not None and image.is_photo:
         seen = _activation_map(bundle, PHOTO_KERAS_MODEL, photo.explanation_layer, method, index, as_input(image.view))
-        projected = image.view_geometry.project(seen)
-        on_photo += share * projected
-        heatmap += share * image.geometry.pick(projected)
-    if share < 1:
-        layer = bundle.manifest.explanation_layer
-        if layer is None:
-            raise ExplanationError(
-                f"The network of {bundle.path} has no convolutional layer, and class activation maps need one."
-            )
-        seen = _activation_map(bundle, KERAS_MODEL, layer, method, index, image.pixels[..., np.newaxis] / np.float32(255))
-        on_photo += (1 - share) * image.geometry.project(seen)
-        heatmap += (1 - share) * seen
-    return _scaled(on_photo), _scaled(heatmap)
+        on_photo = image.view_geometry.project(seen)
+        return _scaled(on_photo), _scaled(image.geometry.pick(on_photo))
+    layer = bundle.manifest.explanation_layer
+    if layer is None:
+        raise ExplanationError(f"The network of {bundle.path} has no convolutional layer, and class activation maps need one.")
+    seen = _activation_map(bundle, KERAS_MODEL, layer, method, index, image.pixels[..., np.newaxis] / np.float32(255))
+    return _scaled(image.geometry.project(seen)), seen
 
 
 def _activation_map(

@@ -61,6 +61,7 @@ class Journal:
                 "label": prediction.label,
                 "confidence": round(prediction.confidence, 4),
                 "uncertain": prediction.uncertain,
+                "typicality": round(prediction.typicality, 4),
                 "input": {
                     "width": width,
                     "height": height,

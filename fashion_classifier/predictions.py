@@ -13,11 +13,15 @@ class Prediction:
 
     Attributes:
         probabilities: Label to probability, all ten in dataset order; their sum is 1.
+        typicality: How much the picture is like what the network knows, in [0, 1]: the share of good validation pictures
+            that have a lower energy score (Liu et al. 2020, arXiv 2010.03759) than this one. A picture of the ten has any
+            value with equal chance; none of the ten is near 0.
         image: The picture as the network saw it, with the way back to the photo.
         bundle: The model version that answered.
     """
 
     probabilities: dict[str, float]
+    typicality: float
     image: CanonicalImage = field(repr=False)
     bundle: Bundle = field(repr=False)
 
@@ -34,9 +38,7 @@ class Prediction:
     @property
     def uncertain(self) -> bool:
         """True when the picture is probably none of the ten."""
-        manifest = self.bundle.manifest
-        network = manifest.photo if manifest.photo and self.image.is_photo else manifest
-        return self.confidence < network.uncertain_below
+        return self.typicality < self.bundle.manifest.uncertain_below
 
     @property
     def model_version(self) -> str:
@@ -59,6 +61,7 @@ class Prediction:
             "label": self.label,
             "confidence": self.confidence,
             "uncertain": self.uncertain,
+            "typicality": self.typicality,
             "probabilities": self.probabilities,
             "model_version": self.model_version,
             "model_commit": self.model_commit,

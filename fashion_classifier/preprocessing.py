@@ -84,22 +84,6 @@ class CanonicalImage:
     geometry: Geometry
     isolation: Isolation
 
-    @cached_property
-    def renderings(self) -> UInt8Array:
-        """What the network for thumbnails is shown; its answers are averaged: (r, 28, 28) uint8, `pixels` first.
-
-        A garment that was cut out of a photo may have been cut out badly: then also the whole photo squashed, negated and as
-        it is, and the cut-out stretched to full contrast, in both polarities. Otherwise `pixels` alone.
-        """
-        if not self.is_photo:
-            return self.pixels[np.newaxis]
-        squashed = cv2.resize(to_gray(self.photo), (SIZE, SIZE), interpolation=cv2.INTER_AREA).astype(np.uint8)
-        garment = self.pixels > 0
-        low, high = np.percentile(self.pixels[garment], (2, 98)) if garment.any() else (0, 255)
-        stretched = np.clip((self.pixels.astype(np.float32) - low) * (255 / max(high - low, 1)), 0, 255).astype(np.uint8)
-        cut_outs = (np.where(garment, light, 0).astype(np.uint8) for light in (stretched, ~stretched))
-        return np.stack([self.pixels, ~squashed, squashed, *cut_outs])
-
     @property
     def is_photo(self) -> bool:
         """Whether the garment had to be found in a photo."""

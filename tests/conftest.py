@@ -64,4 +64,4 @@ def thumbnails() -> Pictures:
     with np.load(Path(__file__).parent / "fixtures" / "fashion-mnist-200.npz") as stored:
         images, labels = stored["images"], stored["labels"]
     targets = np.eye(len(LABELS), dtype=np.float32)[labels]
-    return Pictures(images, targets, tuple(LABELS[label] for label in labels), np.arange(200))
+    return Pictures(images, targets, tuple(LABELS[label] for label in labels))

@@ -72,10 +72,13 @@ def test_manifest_is_not_json(folder: Path) -> None:
         ({"files": {"../x": "0"}}, r"has \{'\.\./x': '0'\} for files\."),
         ({"temperature": 0}, r"has 0 for temperature\."),
         ({"temperature": float("nan")}, r"has nan for temperature\."),
+        ({"energies": [2.0]}, r"has \[2\.0\] for energies\."),
+        ({"energies": [2.0, 1.0]}, r"has \[2\.0, 1\.0\] for energies\."),
+        ({"energies": [1.0, "x"]}, r"has \[1\.0, 'x'\] for energies\."),
         ({"uncertain_below": "x"}, r"has 'x' for uncertain_below\."),
         ({"flip": 1}, r"has 1 for flip\."),
-        ({"format": 1}, r"manifest\.json has format 1, this package reads 2\.$"),
-        ({"format": 3}, r"has format 3, this package reads 2\. It was made for a newer version of this package: update"),
+        ({"format": 1}, r"manifest\.json has format 1, this package reads 3\.$"),
+        ({"format": 4}, r"has format 4, this package reads 3\. It was made for a newer version of this package: update"),
         ({"photo": {}}, r"has \{\} for photo\."),
         ({"surprise": 1}, r"lacks \[\] and has unknown \['surprise'\]\."),
         ({"labels": ["Hat"]}, r"its labels are \('Hat',\), this package knows \('T-shirt/top',"),
@@ -92,14 +95,12 @@ def test_a_manifest_for_something_else(folder: Path, values: dict[str, Any], mes
 @pytest.mark.parametrize(
     "values",
     [
-        {"weight": 0},
-        {"weight": 1.01},
-        {"weight": float("nan")},
-        {"weight": "half"},
+        {"energies": []},
+        {"energies": [1.0, 0.0]},
+        {"energies": [0.0, float("nan")]},
+        {"energies": None},
         {"temperature": 0},
         {"temperature": float("inf")},
-        {"uncertain_below": None},
-        {"uncertain_below": float("nan")},
         {"architecture": ""},
         {"explanation_layer": None},
         {"training": []},
@@ -115,7 +116,7 @@ def test_a_network_for_photos_that_cannot_be_used(folder: Path, values: dict[str
 
 def test_a_network_for_photos_that_lacks_something(folder: Path) -> None:
     photo = json.loads((folder / MANIFEST).read_text())["photo"]
-    del photo["weight"]
+    del photo["energies"]
     change(folder, photo=photo)
     with pytest.raises(InvalidBundleError, match=r"for photo\.$"):
         _ = Bundle(folder).manifest

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 
 from fashion_classifier import (
     FashionClassifier,
@@ -102,51 +102,41 @@ def test_probabilities_against_the_interpreter_and_scipy(thumbnails: Pictures) -
     assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-12)
 
 
-def test_photo_probabilities_against_the_interpreter_and_scipy() -> None:
+def test_photo_logits_against_the_interpreter() -> None:
+    interpreter = Interpreter(str(DEFAULT_MODEL / PHOTO_SERVING_MODEL))
+    interpreter.allocate_tensors()
+    views = canonicalize("examples/coat.jpg").views
+    found = FashionClassifier.from_pretrained().photo_logits(views[np.newaxis])
+    for look, logits in zip([*views, *views[:, :, ::-1]], found, strict=True):
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], (look[np.newaxis] / 127.5 - 1).astype(np.float32))
+        interpreter.invoke()
+        np.testing.assert_allclose(logits, interpreter.get_tensor(interpreter.get_output_details()[0]["index"]), atol=1e-3)
+
+
+def test_a_photo_is_answered_by_its_own_network() -> None:
     classifier = FashionClassifier.from_pretrained()
     photo = classifier.bundle.manifest.photo
     assert photo is not None
-    interpreter = Interpreter(str(DEFAULT_MODEL / PHOTO_SERVING_MODEL))
-    interpreter.allocate_tensors()
-    view = canonicalize("examples/coat.jpg").view
-    logits = []
-    for look in (view, np.fliplr(view)):
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], (look[np.newaxis] / 127.5 - 1).astype(np.float32))
-        interpreter.invoke()
-        logits.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0])
-    expected = softmax(np.array(logits, np.float64) / photo.temperature, axis=1).mean(axis=0)
-    np.testing.assert_allclose(classifier.photo_probabilities(view[np.newaxis])[0], expected, atol=1e-4)
-
-
-@pytest.mark.parametrize("weight", [1.0, 0.5, 0.125])
-def test_a_photo_is_answered_by_two_networks_with_their_weights(
-    variant: Callable[..., FashionClassifier], weight: float
-) -> None:
-    classifier = variant(photo={"weight": weight})
     for prediction in map(classifier.predict, PHOTOS):
         assert prediction.image.is_photo
-        seen = classifier.photo_probabilities(prediction.image.views).mean(axis=0)
-        others = classifier.probabilities(prediction.image.renderings).mean(axis=0)
-        assert np.abs(seen - others).max() > 1e-3
-        found = list(prediction.probabilities.values())
-        np.testing.assert_allclose(found, weight * seen + (1 - weight) * others, atol=1e-9)
-        assert sum(found) == pytest.approx(1, abs=1e-12)
-
-
-def test_a_thumbnail_is_answered_by_its_own_network_alone(variant: Callable[..., FashionClassifier]) -> None:
-    prediction = variant(photo={"weight": 1.0}).predict(THUMBNAIL)
-    alone = FashionClassifier.from_pretrained().probabilities(prediction.image.pixels[np.newaxis])[0]
-    np.testing.assert_allclose(list(prediction.probabilities.values()), alone, atol=1e-9)
+        logits = classifier.photo_logits(prediction.image.views[np.newaxis])
+        assert logits.shape == (4, 1, 10)  # two views, each with its mirror image
+        expected = softmax(logits[:, 0] / photo.temperature, axis=1).mean(axis=0)
+        np.testing.assert_allclose(list(prediction.probabilities.values()), expected, atol=1e-9)
+        share = np.interp(logsumexp(logits[:, 0], axis=1).mean(), photo.energies, np.linspace(0, 1, len(photo.energies)))
+        assert prediction.typicality == pytest.approx(share)
 
 
 def test_photos_without_a_network_for_photos(variant: Callable[..., FashionClassifier]) -> None:
     classifier = variant(photo=None)
     prediction = classifier.predict("examples/coat.jpg")
     assert prediction.image.is_photo
-    expected = classifier.probabilities(prediction.image.renderings).mean(axis=0)
-    np.testing.assert_allclose(list(prediction.probabilities.values()), expected, atol=1e-9)
+    alone = classifier.predict(prediction.image.pixels)
+    assert not alone.image.is_photo
+    assert prediction.probabilities == pytest.approx(alone.probabilities, abs=1e-9)
+    assert prediction.typicality == pytest.approx(alone.typicality)
     with pytest.raises(InvalidBundleError, match=r"is not a usable model bundle: it has no network for photos\.$"):
-        classifier.photo_probabilities(prediction.image.views)
+        classifier.photo_logits(prediction.image.views[np.newaxis])
 
 
 def test_photos_and_thumbnails_in_one_batch(thumbnails: Pictures) -> None:
@@ -157,11 +147,22 @@ def test_photos_and_thumbnails_in_one_batch(thumbnails: Pictures) -> None:
         assert prediction.probabilities == pytest.approx(predict(picture).probabilities, abs=1e-5)
 
 
-def test_which_answers_are_uncertain(variant: Callable[..., FashionClassifier]) -> None:
-    for of_thumbnails, of_photos in ((1.1, 0.0), (0.0, 1.1)):
-        classifier = variant(uncertain_below=of_thumbnails, photo={"uncertain_below": of_photos})
-        assert classifier.predict(THUMBNAIL).uncertain == (of_thumbnails > 1)
-        assert classifier.predict(PHOTOS[0]).uncertain == (of_photos > 1)
+def test_typicality_of_a_thumbnail_and_of_a_photo(variant: Callable[..., FashionClassifier]) -> None:
+    """Each network's energies count for its own pictures alone."""
+    all_below, all_above = [-2.0, -1.0], [98.0, 99.0]
+    classifier = variant(energies=all_above, photo={"energies": all_below})
+    thumbnail, photo = classifier.predict([THUMBNAIL, PHOTOS[0]])
+    assert (thumbnail.typicality, thumbnail.uncertain) == (0, True)
+    assert (photo.typicality, photo.uncertain) == (1, False)
+
+
+@pytest.mark.parametrize("form", ["thumbnail", "photo"])
+def test_noise_is_none_of_the_ten(form: str) -> None:
+    shape = (8, 28, 28) if form == "thumbnail" else (8, 200, 200, 3)
+    noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    answers = predict(list(noise))
+    assert {answer.image.is_photo for answer in answers} == {form == "photo"}
+    assert sum(answer.uncertain for answer in answers) >= 6  # of 8
 
 
 def test_a_batch_answers_as_single_pictures_do_and_in_order(thumbnails: Pictures) -> None:

@@ -52,15 +52,15 @@ def linear_network(side: int, kernel: list[list[float]], weights: np.ndarray) ->
     return network
 
 
-def bundle_of(folder: Path, thumbnails: keras.Model, photos: keras.Model | None = None, weight: float = 1.0) -> Bundle:
+def bundle_of(folder: Path, thumbnails: keras.Model, photos: keras.Model | None = None) -> Bundle:
     thumbnails.save(folder / KERAS_MODEL)
     files, photo = {KERAS_MODEL: sha256(folder / KERAS_MODEL)}, None
     if photos is not None:
         photos.save(folder / PHOTO_KERAS_MODEL)
         files[PHOTO_KERAS_MODEL] = sha256(folder / PHOTO_KERAS_MODEL)
-        photo = PhotoNetwork("custom", 1.0, weight, 0.5, "features", {})
-    manifest = Manifest(FORMAT, "0", "custom", LABELS, PREPROCESSING_VERSION, 1.0, False, 0.5, "features", photo, {}, {}, files)
-    (folder / MANIFEST).write_text(manifest.to_json())
+        photo = PhotoNetwork("custom", 1.0, (0.0, 1.0), "features", {})
+    fixed = (FORMAT, "0", "custom", LABELS, PREPROCESSING_VERSION, 1.0, False, (0.0, 1.0), 0.05, "features")
+    (folder / MANIFEST).write_text(Manifest(*fixed, photo, {}, {}, files).to_json())
     return Bundle(folder)
 
 
@@ -68,7 +68,7 @@ def bundle_of(folder: Path, thumbnails: keras.Model, photos: keras.Model | None 
 def linear_prediction(tmp_path: Path) -> Callable[..., Prediction]:
     def make(image: np.ndarray, weights: np.ndarray) -> Prediction:
         bundle = bundle_of(tmp_path, linear_network(28, [[1.0, -1.0]], weights))
-        return Prediction(dict.fromkeys(LABELS, 0.1), canonicalize(image), bundle)
+        return Prediction(dict.fromkeys(LABELS, 0.1), 1.0, canonicalize(image), bundle)
 
     return make
 
@@ -133,7 +133,7 @@ def red_against_blue(red: float, blue: float) -> keras.Model:
 def test_gradcam_of_a_photo_by_hand(red_and_blue: CanonicalImage, tmp_path: Path) -> None:
     # the maps are 1 and -1 on red, -1 and 1 on blue; ReLU(w0 map0 + w1 map1) is 2 on red, nothing on blue
     bundle = bundle_of(tmp_path, linear_network(28, [[1.0, -1.0]], np.ones((2, 10), np.float32)), red_against_blue(3, 1))
-    explanation = explain(Prediction(dict.fromkeys(LABELS, 0.1), red_and_blue, bundle), target="Coat")
+    explanation = explain(Prediction(dict.fromkeys(LABELS, 0.1), 1.0, red_and_blue, bundle), target="Coat")
     np.testing.assert_allclose(explanation.on_photo, columns(1, 0, (39, 10, 160, 160)), atol=1e-5)
     # of the garment's 139 columns, 28 in the heatmap and 100 red: 28 x 100 / 139 = 20.1
     assert explanation.heatmap.shape == (28, 28)
@@ -144,19 +144,6 @@ def test_gradcam_of_a_photo_by_hand(red_and_blue: CanonicalImage, tmp_path: Path
     np.testing.assert_allclose(explanation.heatmap, expected, atol=1e-3)
 
 
-def test_two_networks_maps_count_with_their_weights(red_and_blue: CanonicalImage, tmp_path: Path) -> None:
-    # the network for thumbnails sees light on black: 255 - 76 = 179 of red, 255 - 29 = 226 of blue
-    of_thumbnails = np.zeros((2, 10), np.float32)
-    of_thumbnails[0] = 1
-    bundle = bundle_of(tmp_path, linear_network(28, [[1.0, -1.0]], of_thumbnails), red_against_blue(3, 1), weight=0.75)
-    explanation = explain(Prediction(dict.fromkeys(LABELS, 0.1), red_and_blue, bundle), target="Coat")
-    expected = 0.75 * columns(1, 0, (39, 10, 160, 160)) + 0.25 * columns(179 / 226, 1, (50, 40, 139, 100))
-    found = explanation.on_photo / explanation.on_photo[90, 100]
-    found[:, 140:160] = expected[:, 140:160] = 0  # where a pixel of the 28 shows red and blue
-    np.testing.assert_allclose(found, expected / expected[90, 100], atol=0.01)
-    assert explanation.on_photo.max() == explanation.heatmap.max() == 1
-
-
 def test_weights_in_half_precision_are_computed_with_in_single(red_and_blue: CanonicalImage, tmp_path: Path) -> None:
     network = red_against_blue(3, 1)
     kernel, weights = network.get_weights()
@@ -164,7 +151,7 @@ def test_weights_in_half_precision_are_computed_with_in_single(red_and_blue: Can
     half = in_half_precision(network)
     assert not np.isfinite(half.predict(as_input(red_and_blue.view[np.newaxis]), verbose=0)).all()
     bundle = bundle_of(tmp_path, linear_network(28, [[1.0, -1.0]], np.ones((2, 10), np.float32)), half)
-    explanation = explain(Prediction(dict.fromkeys(LABELS, 0.1), red_and_blue, bundle), target="Coat")
+    explanation = explain(Prediction(dict.fromkeys(LABELS, 0.1), 1.0, red_and_blue, bundle), target="Coat")
     np.testing.assert_allclose(explanation.on_photo, columns(1, 0, (39, 10, 160, 160)), atol=1e-3)
 
 
@@ -242,11 +229,7 @@ def test_gradcam_of_a_photo_against_tensorflow() -> None:
     network = efficientnet()
     network.set_weights([weights.astype(np.float32) for weights in stored.get_weights()])
     seen = gradcam(network, manifest.photo.explanation_layer, image.view / 127.5 - 1, "Coat")
-    expected = manifest.photo.weight * image.view_geometry.project(seen)
-    if manifest.photo.weight < 1:
-        thumbnails = keras.models.load_model(DEFAULT_MODEL / KERAS_MODEL, compile=False)
-        seen = gradcam(thumbnails, manifest.explanation_layer, image.pixels[..., np.newaxis] / 255, "Coat")
-        expected += (1 - manifest.photo.weight) * image.geometry.project(seen)
+    expected = image.view_geometry.project(seen)
     np.testing.assert_allclose(explain(prediction, target="Coat").on_photo, expected / expected.max(), atol=2e-3)
 
 
@@ -298,10 +281,10 @@ def test_another_backend_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 def test_a_network_that_was_changed_after_its_first_use_is_not_used_again(tmp_path: Path) -> None:
     folder = shutil.copytree(DEFAULT_MODEL, tmp_path / "bundle")
-    prediction = FashionClassifier.from_pretrained(folder).predict("examples/coat.jpg")
+    prediction = FashionClassifier.from_pretrained(folder).predict(PHOTO)
     assert not explain(prediction).empty
-    (folder / KERAS_MODEL).write_bytes(b"something else")
-    with pytest.raises(ModelIntegrityError, match=r"model\.keras has the checksum"):
+    (folder / PHOTO_KERAS_MODEL).write_bytes(b"something else")
+    with pytest.raises(ModelIntegrityError, match=r"photo\.keras has the checksum"):
         explain(prediction)
 
 

@@ -25,7 +25,7 @@ def predicted(label: str = "Coat", shade: int = 40) -> Prediction:
     photo = np.full((80, 100, 3), 255, np.uint8)
     photo[20:60, 30:70] = shade
     probabilities = {name: 0.91 if name == label else 0.01 for name in LABELS}
-    return Prediction(probabilities, canonicalize(photo), Bundle(DEFAULT_MODEL))
+    return Prediction(probabilities, 0.66666, canonicalize(photo), Bundle(DEFAULT_MODEL))
 
 
 def test_a_prediction_is_one_line_without_the_picture(tmp_path: Path) -> None:
@@ -43,6 +43,7 @@ def test_a_prediction_is_one_line_without_the_picture(tmp_path: Path) -> None:
         "label": "Coat",
         "confidence": 0.91,
         "uncertain": False,
+        "typicality": 0.6667,
         "input": {
             "width": 100,
             "height": 80,

@@ -508,33 +508,6 @@ def test_same_pixels_every_time_and_from_every_thread() -> None:
         np.testing.assert_array_equal(pixels, alone[i % 6])
 
 
-def test_one_rendering_of_a_thumbnail() -> None:
-    image = canonicalize(np.eye(28, dtype=np.uint8) * 200)
-    np.testing.assert_array_equal(image.renderings, image.pixels[np.newaxis])
-
-
-def test_renderings_of_a_cut_out_by_hand() -> None:
-    pixels = np.zeros((28, 28), np.uint8)
-    pixels[4:24, 4:24] = 100
-    pixels[4:24, 14:24] = 180
-    photo = np.tile(np.arange(56, dtype=np.uint8)[:, np.newaxis] * 4, (1, 56))
-    image = CanonicalImage(pixels, photo, photo > 0, Geometry((56, 56), (0, 0, 56, 56), (0, 0, 28, 28)), "segmentation")
-    canonical, negated, squashed, stretched, inverted = image.renderings
-    np.testing.assert_array_equal(canonical, pixels)
-    np.testing.assert_array_equal(squashed[:, 0], np.arange(28) * 8 + 2)  # the means of two rows, 4 apart
-    np.testing.assert_array_equal(negated, 255 - squashed)
-    # 100 and 180 are the 2nd and the 98th percentile: they become 0 and 255, the background stays black
-    np.testing.assert_array_equal(stretched, np.where(pixels == 180, 255, 0))
-    np.testing.assert_array_equal(inverted, np.where(pixels == 100, 255, 0))
-
-
-def test_renderings_of_a_black_cut_out_are_finite() -> None:
-    photo = np.zeros((40, 40), np.uint8)
-    geometry = Geometry((40, 40), (0, 0, 40, 40), (0, 0, 28, 28))
-    image = CanonicalImage(np.zeros((28, 28), np.uint8), photo, photo == 0, geometry, "segmentation")
-    assert image.renderings.shape == (5, 28, 28)
-
-
 def test_border_values_are_each_pixel_once() -> None:
     gray = np.arange(12, dtype=np.uint8).reshape(3, 4)
     assert sorted(border_values(gray).tolist()) == [0, 1, 2, 3, 4, 7, 8, 9, 10, 11]

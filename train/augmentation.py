@@ -9,15 +9,12 @@ from fashion_classifier.preprocessing import SIZE
 UInt8Array = npt.NDArray[np.uint8]
 
 FLIP = 0.5
-AFFINE = 0.6
-ROTATION = 8.0  # degrees, either way
-SCALE = (0.85, 1.15)
-SHIFT = 0.14  # of the side, either way
+AFFINE = 0.7
+ROTATION = 4.0  # degrees, either way
+SCALE = (0.95, 1.05)
+SHIFT = 0.07  # of the side, either way
 ERASE = 0.5
 ERASED_AREA = (0.02, 0.2)  # of the picture; Random Erasing, arXiv 1708.04896
-BACKGROUND = 0.2
-INVERT = 0.4  # of the pictures put on a background
-GARMENT = 8  # gray level from which a pixel belongs to the garment
 
 
 def augment(images: UInt8Array, rng: np.random.Generator) -> UInt8Array:
@@ -30,10 +27,6 @@ def _augment_one(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
         image = image[:, ::-1]
     if rng.random() < AFFINE:
         image = _affine(image, rng)
-    if rng.random() < BACKGROUND:
-        image = _on_background(image, rng)
-        if rng.random() < INVERT:
-            image = ~image
     if rng.random() < ERASE:
         image = _erase(image, rng)
     return image
@@ -44,13 +37,6 @@ def _affine(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
     matrix = cv2.getRotationMatrix2D((centre, centre), rng.uniform(-ROTATION, ROTATION), rng.uniform(*SCALE)).astype(np.float64)
     matrix[:, 2] += rng.uniform(-SHIFT, SHIFT, 2) * SIZE
     return cv2.warpAffine(np.ascontiguousarray(image), matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR).astype(np.uint8)
-
-
-def _on_background(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-    """The garment on a smooth random surface, as if the cut-out had failed."""
-    coarse = rng.integers(0, 256, (rng.integers(2, 6), rng.integers(2, 6)), np.uint8)
-    background = cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
-    return np.where(image < GARMENT, background, image)
 
 
 def _erase(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:

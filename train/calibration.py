@@ -1,27 +1,26 @@
-"""Confidence that means what it says: fitted on validation data."""
+"""Confidence that means what it says: fitted on validation data, measured on others."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.figure import Figure
 from scipy.optimize import minimize_scalar
-from scipy.special import softmax
+from scipy.stats import bootstrap
 
-Float64Array = npt.NDArray[np.float64]
+from fashion_classifier.confidence import Float64Array, calibrated
+
 Targets = npt.NDArray[np.floating]
 
-WEIGHTS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+QUANTILES = 201  # of the energies of good pictures: steps of half a percent
+BINS = 15  # of the expected calibration error
+RESAMPLES = 1_000  # for its interval
 
 
 def negative_log_likelihood(probabilities: Float64Array, targets: Targets) -> float:
     """The mean over n pictures of -log of what the acceptable classes have together; both arrays are (n, 10)."""
     return float(-np.log((probabilities * targets).sum(axis=1) + 1e-12).mean())
-
-
-def calibrated(logits: Float64Array, temperature: float) -> Float64Array:
-    """Logits of (looks, n, 10) as probabilities (n, 10), averaged over the looks at a picture."""
-    averaged: Float64Array = softmax(logits / temperature, axis=2).mean(axis=0)
-    return averaged
 
 
 def fit_temperature(logits: Float64Array, targets: Targets) -> float:
@@ -31,29 +30,86 @@ def fit_temperature(logits: Float64Array, targets: Targets) -> float:
         logits: (looks, n, 10).
         targets: (n, 10), 1 for every acceptable class.
     """
-    return _best(lambda temperature: negative_log_likelihood(calibrated(logits, temperature), targets))[0]
+
+    def loss(log_temperature: float) -> float:
+        return negative_log_likelihood(calibrated(logits, float(np.exp(log_temperature))), targets)
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
 
 
-def fit_weight(logits: Float64Array, others: Float64Array, targets: Targets) -> tuple[float, float]:
-    """Weight and temperature of a network whose probabilities are mixed with another's, by the negative log-likelihood.
+def quantiles(energies: Float64Array) -> tuple[float, ...]:
+    """What a manifest keeps of good pictures' energies (n,)."""
+    return tuple(np.quantile(energies, np.linspace(0, 1, QUANTILES)).tolist())
 
-    Args:
-        logits: Of the network, (looks, n, 10).
-        others: Probabilities of the other network, which has the rest of the weight: (n, 10).
-        targets: (n, 10), 1 for every acceptable class.
+
+@dataclass(frozen=True)
+class Reliability:
+    """How far confidence is from accuracy.
+
+    Attributes:
+        n: Number of pictures.
+        error: Expected calibration error: the mean over the pictures of |confidence - accuracy|, both averaged over the
+            picture's bin (Guo et al. 2017, arXiv 1706.04599, equation 3), with 15 bins of equally many pictures.
+        interval: Its 95 % interval, from 1,000 resamples of the pictures (percentiles). Resampling adds noise to every bin,
+            so it lies somewhat high.
+        confidence: Mean confidence of each bin, ascending.
+        accuracy: Share of right answers of each bin.
     """
 
-    def loss(weight: float) -> Callable[[float], float]:
-        return lambda temperature: negative_log_likelihood(
-            weight * calibrated(logits, temperature) + (1 - weight) * others, targets
-        )
-
-    fits = {weight: _best(loss(weight)) for weight in WEIGHTS}
-    weight = min(fits, key=lambda weight: fits[weight][1])
-    return weight, fits[weight][0]
+    n: int
+    error: float
+    interval: tuple[float, float]
+    confidence: list[float]
+    accuracy: list[float]
 
 
-def _best(loss: Callable[[float], float]) -> tuple[float, float]:
-    """The temperature with the least loss, and that loss."""
-    found = minimize_scalar(lambda log_temperature: loss(float(np.exp(log_temperature))), bounds=(-3, 3), method="bounded")
-    return float(np.exp(found.x)), float(found.fun)
+def reliability(confidences: Sequence[float], right: Sequence[bool]) -> Reliability:
+    """Compare n confidences in [0, 1] with whether the answers were right."""
+    confidence, correct = np.asarray(confidences, np.float64), np.asarray(right, np.float64)
+    bins = _bins(confidence, correct)
+    interval = 0.0, 1.0  # of one picture nothing can be told
+    if len(confidence) > 1:
+        found = bootstrap(
+            (confidence, correct),
+            lambda c, r: _error(_bins(c, r)),
+            n_resamples=RESAMPLES,
+            paired=True,
+            vectorized=False,
+            method="percentile",
+            rng=np.random.default_rng(0),
+        ).confidence_interval
+        interval = float(found.low), float(found.high)
+    return Reliability(
+        n=len(confidence),
+        error=_error(bins),
+        interval=interval,
+        confidence=bins[:, 0].tolist(),
+        accuracy=bins[:, 1].tolist(),
+    )
+
+
+def _bins(confidence: Float64Array, correct: Float64Array) -> Float64Array:
+    """(bins, 3): mean confidence, accuracy and share of the pictures of each."""
+    order = np.argsort(confidence, kind="stable")
+    parts = [part for part in np.array_split(order, BINS) if part.size]
+    return np.array([(confidence[part].mean(), correct[part].mean(), part.size / order.size) for part in parts])
+
+
+def _error(bins: Float64Array) -> float:
+    return float((np.abs(bins[:, 0] - bins[:, 1]) * bins[:, 2]).sum())
+
+
+def plot_reliability(measured: dict[str, Reliability]) -> Figure:
+    """The reliability diagram: accuracy over confidence, one line for each name."""
+    figure = Figure(figsize=(5.5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot((0, 1), (0, 1), color="gray", linestyle=":")
+    for name, found in measured.items():
+        low, high = found.interval
+        label = f"{name}: {found.error:.3f} ({low:.3f} to {high:.3f}), n = {found.n:,}"
+        axes.plot(found.confidence, found.accuracy, marker="o", markersize=4, label=label)
+    axes.set(xlabel="confidence", ylabel="share of right answers", xlim=(0, 1.01), ylim=(0, 1.02))
+    axes.set_title(f"Expected calibration error, {BINS} equal-mass bins")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    return figure

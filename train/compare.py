@@ -1,37 +1,39 @@
 """Put bundles side by side: what do convolutions buy?
 
-    python -m train.compare runs/ann runs/cnn runs/resnet --out train/report
+    python -m train.compare runs/ann runs/ann-1 runs/ann-2 runs/cnn runs/resnet --out report
 
-Each argument is a run folder with its bundle exported to RUN/bundle. Writes comparison.json, comparison.md, and as
-figures the confusion matrices, the learning curves, and the pictures that the first network confuses and the last one does
-not.
+Each argument is a run folder with its bundle exported to RUN/bundle, the baseline first; of several runs of one architecture
+the first is looked at closely, all of them give the spread. Writes comparison.json, comparison.md, and as figures the confusion
+matrices, the learning curves, and the pictures that the baseline confuses and the last network does not.
 """
 
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from fashion_classifier import LABELS, FashionClassifier
+from fashion_classifier import LABELS, Bundle, FashionClassifier
 from fashion_classifier.bundle import KERAS_MODEL, SERVING_MODEL
 from train.data import Pictures, load_fashion_mnist
-from train.evaluate import Evaluation, score
+from train.evaluate import Evaluation, score_predictions
 from train.runs import load_history
 
 WORST_PAIRS = 6
+TOPS = ("T-shirt/top", "Pullover", "Coat", "Shirt")  # what a dense network confuses most
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One network of the comparison."""
+    """One network of the comparison; `accuracies` are of all its runs, the others of its first."""
 
     name: str
+    accuracies: list[float]
     evaluation: Evaluation
     answers: list[str]  # one for each test image
     parameters: int
@@ -41,25 +43,24 @@ class Entry:
     history: list[dict[str, float]]
 
 
-def load(run: Path, test: Pictures) -> Entry:
-    """Measure the bundle of a run folder on the test set."""
-    classifier = FashionClassifier.from_pretrained(run / "bundle")
-    answers = [LABELS[i] for i in _answers(classifier, test)]
+def load(runs: list[Path], test: Pictures) -> Entry:
+    """Measure the bundles of one architecture's run folders on the test set."""
+    classifiers = [FashionClassifier.from_pretrained(run / "bundle") for run in runs]
+    (classifier, *_), run = classifiers, runs[0]
+    predictions, *others = (classifier.predict(list(test.images)) for classifier in classifiers)
+    evaluation = score_predictions(test.groups, predictions)
+    right = [[found.label == label for found, label in zip(other, test.groups, strict=True)] for other in others]
     return Entry(
         name=classifier.bundle.manifest.architecture,
-        evaluation=score(test.groups, answers),
-        answers=answers,
+        accuracies=[evaluation.accuracy, *(float(np.mean(each)) for each in right)],
+        evaluation=evaluation,
+        answers=[prediction.label for prediction in predictions],
         parameters=classifier.bundle.manifest.metrics["parameters"],
         bytes_keras=(run / "bundle" / KERAS_MODEL).stat().st_size,
         bytes_serving=(run / "bundle" / SERVING_MODEL).stat().st_size,
         milliseconds=_milliseconds(classifier, test),
         history=load_history(run),
     )
-
-
-def _answers(classifier: FashionClassifier, pictures: Pictures) -> np.ndarray[Any, np.dtype[np.intp]]:
-    blocks = np.array_split(pictures.images, max(1, len(pictures) // 500))
-    return np.concatenate([classifier.probabilities(block).argmax(axis=1) for block in blocks])
 
 
 def _milliseconds(classifier: FashionClassifier, pictures: Pictures, runs: int = 200) -> float:
@@ -78,37 +79,75 @@ def confused_pairs(evaluation: Evaluation) -> dict[tuple[str, str], int]:
     return dict(sorted(errors.items(), key=lambda item: -item[1]))
 
 
+def errors_among(evaluation: Evaluation, labels: Sequence[str]) -> int:
+    """Errors whose truth and answer are both among these classes."""
+    indices = [LABELS.index(label) for label in labels]
+    part = np.array(evaluation.confusion)[np.ix_(indices, indices)]
+    return int(part.sum() - np.trace(part))
+
+
 def to_markdown(entries: list[Entry]) -> str:
     """The comparison in words and tables."""
-    n = entries[0].evaluation.n
+    first, n = entries[0], entries[0].evaluation.n
+    head, rule = "| | " + " | ".join(entry.name for entry in entries) + " |", "|---" * (len(entries) + 1) + "|"
     lines = [
         f"# {', '.join(entry.name for entry in entries)} on the {n:,} test images of Fashion-MNIST",
         "",
-        "One training run each; the 95 % interval is the test set's sampling error (Wilson), not the spread over seeds.",
+        *_lesson(entries),
         "",
-        "| network | accuracy | 95 % interval | precision | recall | F1 (macro) | parameters | served file | one image |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "The 95 % interval is the test set's sampling error (Wilson); mean and standard deviation are over training runs that "
+        "differ in their seed. Everything else is of the first run.",
+        "",
+        head,
+        rule,
     ]
-    for entry in entries:
-        e = entry.evaluation
-        lines.append(
-            f"| {entry.name} | {e.accuracy:.2%} | {e.interval[0]:.2%} to {e.interval[1]:.2%} | {e.precision:.4f} | "
-            f"{e.recall:.4f} | {e.f1:.4f} | {entry.parameters:,} | {entry.bytes_serving / 1e6:.2f} MB | "
-            f"{entry.milliseconds:.2f} ms |"
+    lines += [
+        f"| {name} | " + " | ".join(value(entry) for entry in entries) + " |"
+        for name, value in (
+            ("accuracy", lambda entry: f"**{entry.evaluation.accuracy:.2%}**"),
+            ("95 % interval", lambda entry: "{:.2%} to {:.2%}".format(*entry.evaluation.interval)),
+            ("over seeds", _spread),
+            ("precision (macro)", lambda entry: f"{entry.evaluation.precision:.4f}"),
+            ("recall (macro)", lambda entry: f"{entry.evaluation.recall:.4f}"),
+            ("F1 (macro)", lambda entry: f"{entry.evaluation.f1:.4f}"),
+            ("expected calibration error", lambda entry: f"{entry.evaluation.calibration.error:.4f}"),
+            ("parameters", lambda entry: f"{entry.parameters:,}"),
+            ("served file", lambda entry: f"{entry.bytes_serving / 1e6:.2f} MB"),
+            ("one image", lambda entry: f"{entry.milliseconds:.2f} ms"),
         )
-    lines += ["", "## F1 of each class", "", "| class | " + " | ".join(entry.name for entry in entries) + " |"]
-    lines.append("|---" * (len(entries) + 1) + "|")
+    ]
+    lines += ["", "## F1 of each class", "", head, rule]
     for i, label in enumerate(LABELS):
         lines.append(f"| {label} | " + " | ".join(f"{entry.evaluation.classes[i].f1:.3f}" for entry in entries) + " |")
-    first = entries[0]
     pairs = list(confused_pairs(first.evaluation).items())[:WORST_PAIRS]
     others = [confused_pairs(entry.evaluation) for entry in entries[1:]]
     lines += ["", f"## What the {first.name} confuses", "", "Errors between two classes, both ways together.", ""]
-    lines += ["| pair | " + " | ".join(entry.name for entry in entries) + " |", "|---" * (len(entries) + 1) + "|"]
+    lines += [head, rule]
     for (a, b), errors in pairs:
         cells = [f"{errors}", *(f"{other[a, b]} ({(other[a, b] - errors) / max(errors, 1):+.0%})" for other in others)]
         lines.append(f"| {a} and {b} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _spread(entry: Entry) -> str:
+    runs = len(entry.accuracies)
+    return f"{np.mean(entry.accuracies):.2%} ± {np.std(entry.accuracies, ddof=1):.2%} (n = {runs})" if runs > 1 else "one run"
+
+
+def _lesson(entries: list[Entry]) -> list[str]:
+    """What the numbers teach, in sentences."""
+    first = entries[0]
+    wrong, among = round((1 - first.evaluation.accuracy) * first.evaluation.n), errors_among(first.evaluation, TOPS)
+    left = [
+        f"the {entry.name} makes {errors_among(entry.evaluation, TOPS)} "
+        f"({(errors_among(entry.evaluation, TOPS) - among) / max(among, 1):+.0%})"
+        for entry in entries[1:]
+    ]
+    return [
+        f"The {first.name} takes the 784 pixels as so many unrelated numbers; {among} of its {wrong:,} errors are between "
+        f"{', '.join(TOPS[:-1])} and {TOPS[-1]}, which differ in collars, buttons and sleeves: small things that may sit "
+        f"anywhere. A convolution looks for the same small thing everywhere. Of those errors, {' and '.join(left)}."
+    ]
 
 
 def plot_curves(entries: list[Entry]) -> Figure:
@@ -150,7 +189,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the report")
     arguments = parser.parse_args()
     test = load_fashion_mnist(arguments.data).test
-    entries = [load(run, test) for run in arguments.runs]
+    by_name: dict[str, list[Path]] = {}
+    for run in arguments.runs:
+        by_name.setdefault(Bundle(run / "bundle").manifest.architecture, []).append(run)
+    entries = [load(runs, test) for runs in by_name.values()]
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     numbers = [{key: value for key, value in asdict(entry).items() if key != "answers"} for entry in entries]

@@ -15,8 +15,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,11 +27,10 @@ import numpy.typing as npt
 from PIL import Image
 from sklearn.model_selection import train_test_split
 
-from fashion_classifier.bundle import PREPROCESSING_VERSION
-from fashion_classifier.images import load_image, to_gray, to_rgb
+from fashion_classifier.images import load_image, to_rgb
 from fashion_classifier.labels import LABELS
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, read_events
-from fashion_classifier.preprocessing import SIZE, canonicalize, cut_out
+from fashion_classifier.preprocessing import SIZE, canonicalize
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
@@ -100,49 +98,32 @@ STREET_LABELS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Pictures:
-    """What the network is shown, with its targets; a picture may have several renderings.
+    """Canonical images with their targets.
 
     Attributes:
         images: (n, 28, 28) uint8.
         targets: (n, 10) float32, 1 for every acceptable class.
         groups: n strings, the label that the source gives.
-        numbers: (n,) integers, equal for the renderings of one picture.
     """
 
     images: UInt8Array
     targets: Float32Array
     groups: tuple[str, ...]
-    numbers: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.images)
 
     @classmethod
-    def joined(cls, parts: "Iterable[Pictures]") -> "Pictures":
+    def joined(cls, parts: "Sequence[Pictures]") -> "Pictures":
         """One after the other."""
-        parts = list(parts)
-        offsets = np.cumsum([0, *(part.numbers.max(initial=-1) + 1 for part in parts)])
         return cls(
             np.concatenate([part.images for part in parts]),
             np.concatenate([part.targets for part in parts]),
             tuple(group for part in parts for group in part.groups),
-            np.concatenate([part.numbers + offset for part, offset in zip(parts, offsets, strict=False)]),
         )
 
-    def of_the_ten(self) -> "Pictures":
-        """Without the pictures of none of the ten."""
-        return self.take(np.flatnonzero(self.targets.any(axis=1)))
-
     def take(self, indices: npt.NDArray[np.integer]) -> "Pictures":
-        groups = tuple(self.groups[i] for i in indices)
-        return Pictures(self.images[indices], self.targets[indices], groups, self.numbers[indices])
-
-    def averaged(self, rows: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.floating], Float32Array]:
-        """The mean over the renderings of each picture of (n, k) values, and the pictures' targets."""
-        _, first, picture, counts = np.unique(self.numbers, return_index=True, return_inverse=True, return_counts=True)
-        sums = np.zeros((len(counts), rows.shape[1]), rows.dtype)
-        np.add.at(sums, picture, rows)
-        return sums / counts[:, np.newaxis].astype(rows.dtype), self.targets[first]
+        return Pictures(self.images[indices], self.targets[indices], tuple(self.groups[i] for i in indices))
 
 
 @dataclass(frozen=True)
@@ -187,7 +168,7 @@ def load_fashion_mnist(folder: Path | None = None) -> FashionMNIST:
 
 def _labelled(images: UInt8Array, labels: UInt8Array) -> Pictures:
     targets = np.eye(len(LABELS), dtype=np.float32)[labels]
-    return Pictures(images, targets, tuple(LABELS[label] for label in labels), np.arange(len(images)))
+    return Pictures(images, targets, tuple(LABELS[label] for label in labels))
 
 
 def _read_idx(folder: Path, name: str) -> UInt8Array:
@@ -247,30 +228,27 @@ def shoe_kinds() -> dict[str, str]:
         return {row["image"]: row["label"] for row in csv.DictReader(file)}
 
 
+@lru_cache(maxsize=1)
+def street_tops() -> dict[tuple[str, str], str]:
+    """What the tops of the training street photos are, by eye (street_tops.csv beside this file).
+
+    (number of the photo, label) -> class, "" where too little of the garment shows. The labels of Clothing Co-Parsing call
+    the same thing blouse, top, T-shirt or sweater.
+    """
+    with (Path(__file__).parent / "street_tops.csv").open(newline="") as file:
+        return {(row["photo"], row["label"]): row["class"] for row in csv.DictReader(file)}
+
+
 def phone_photos(folder: Path, split: Split) -> Iterator[PhonePhoto]:
-    """The phone photos of a split; `folder` and `split` as `load_photos`."""
-    for row in photo_rows(folder, split):
-        photo = to_rgb(load_image(folder / "images" / f"{row['image']}.jpg"))
-        yield PhonePhoto(row["image"], row["sender_id"], row["label"], photo)
-
-
-def load_photos(folder: Path, split: Split, *, cache: Path | None = None) -> Pictures:
-    """The phone photos of a split, all renderings.
+    """The phone photos of a split.
 
     Args:
         folder: Holds photos.csv and images/.
         split: Splits are by sender: photos of one sender share room, floor and light.
-        cache: Folder to keep the result in; isolating the garments takes minutes.
     """
-    rows = photo_rows(folder, split)
-
-    def pictures() -> Pictures:
-        paths = [folder / "images" / f"{row['image']}.jpg" for row in rows]
-        with ThreadPoolExecutor() as pool:  # OpenCV releases the interpreter lock
-            rendered = list(pool.map(lambda path: canonicalize(path).renderings, paths))
-        return _repeated(rendered, [PHOTO_LABELS[row["label"]] for row in rows], [row["label"] for row in rows])
-
-    return _cached(cache, f"photos-{split}", pictures)
+    for row in photo_rows(folder, split):
+        photo = to_rgb(load_image(folder / "images" / f"{row['image']}.jpg"))
+        yield PhonePhoto(row["image"], row["sender_id"], row["label"], photo)
 
 
 @dataclass(frozen=True, eq=False)
@@ -292,6 +270,12 @@ class StreetGarment:
     mask: npt.NDArray[np.bool_]
     figure: npt.NDArray[np.bool_]
     box: tuple[int, int, int, int]
+
+    @property
+    def accepted(self) -> tuple[str, ...] | None:
+        """The acceptable classes, corrected where somebody has looked; None where too little of the garment shows."""
+        seen = street_tops().get((self.number, self.label))
+        return STREET_LABELS[self.label] if seen is None else (seen,) if seen else None
 
     def crop(self, margin: float) -> tuple[UInt8Array, npt.NDArray[np.bool_]]:
         """Photo and mask within the box, widened on every side by `margin` times its longer side, up to the photo's edge."""
@@ -350,26 +334,6 @@ def street_garments(folder: Path, split: Split, *, smallest: float) -> Iterator[
                 yield StreetGarment(street.number, label, street.photo, mask, figure, (left, top, width, height))
 
 
-def load_street(folder: Path, split: Split, *, cache: Path | None = None, smallest: float = 0.004) -> Pictures:
-    """Every labelled garment of the street photos, cut out along its mask, canonical.
-
-    Args:
-        folder: As `street_garments`, and so `split` and `smallest`.
-        cache: As `load_photos`.
-    """
-
-    def canonical(garment: StreetGarment) -> UInt8Array:
-        light = np.where(garment.mask, ~to_gray(garment.photo), 0)
-        return cut_out(garment.photo, light, garment.mask, "segmentation").pixels[np.newaxis]
-
-    def pictures() -> Pictures:
-        found = [(garment.label, canonical(garment)) for garment in street_garments(folder, split, smallest=smallest)]
-        names = [name for name, _ in found]
-        return _repeated([pixels for _, pixels in found], [STREET_LABELS[name] for name in names], names)
-
-    return _cached(cache, f"street-{split}", pictures)
-
-
 def feedback_pictures(folder: Path) -> list[tuple[Path, str]]:
     """The pictures that visitors of the page corrected and agreed to leave, each with its right name.
 
@@ -388,41 +352,14 @@ def feedback_target(label: str) -> tuple[str, ...]:
 
 
 def load_feedback(folder: Path) -> Pictures:
-    """As `feedback_pictures`, canonical."""
-    pictures = feedback_pictures(folder)
-    labels = [label for _, label in pictures]
-    rendered = [canonicalize(picture).renderings for picture, _ in pictures]
-    return _repeated(rendered, [feedback_target(label) for label in labels], labels)
-
-
-def _repeated(rendered: list[UInt8Array], accepted: list[tuple[str, ...]], groups: list[str]) -> Pictures:
-    """One row for each rendering; the lists have one entry a picture."""
-    counts = [len(renderings) for renderings in rendered]
-    targets = np.array([target(labels) for labels in accepted], np.float32).reshape(-1, len(LABELS))
+    """The thumbnails among the pictures that visitors corrected; photos are for `train.photos`."""
+    corrected = [(canonicalize(picture), label) for picture, label in feedback_pictures(folder)]
+    kept = [(image.pixels, label) for image, label in corrected if not image.is_photo]
     return Pictures(
-        np.concatenate([np.empty((0, SIZE, SIZE), np.uint8), *rendered]),
-        np.repeat(targets, counts, axis=0),
-        tuple(np.repeat(groups, counts).tolist()),
-        np.repeat(np.arange(len(rendered)), counts),
+        np.array([pixels for pixels, _ in kept], np.uint8).reshape(-1, SIZE, SIZE),
+        np.array([target(feedback_target(label)) for _, label in kept], np.float32).reshape(-1, len(LABELS)),
+        tuple(label for _, label in kept),
     )
-
-
-def _cached(folder: Path | None, name: str, make: Callable[[], Pictures]) -> Pictures:
-    path = None if folder is None else folder / f"{name}-{PREPROCESSING_VERSION}.npz"
-    if path is not None and path.is_file():
-        with np.load(path) as stored:
-            return Pictures(stored["images"], stored["targets"], tuple(stored["groups"].tolist()), stored["numbers"])
-    pictures = make()
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(
-            path,
-            images=pictures.images,
-            targets=pictures.targets,
-            groups=np.array(pictures.groups, str),
-            numbers=pictures.numbers,
-        )
-    return pictures
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
     python -m train.evaluate BUNDLE --out FOLDER
 
-Writes evaluation.json, evaluation.md and confusion.png to the folder.
+Writes evaluation.json, evaluation.md, confusion.png and reliability.png to the folder.
 """
 
 import argparse
@@ -18,7 +18,8 @@ from PIL import Image
 from scipy.stats import binomtest
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix, precision_recall_fscore_support
 
-from fashion_classifier import LABELS, FashionClassifier
+from fashion_classifier import LABELS, FashionClassifier, Prediction
+from train.calibration import BINS, Reliability, plot_reliability, reliability
 from train.data import load_fashion_mnist
 
 Matrix = list[list[int]]
@@ -43,6 +44,8 @@ class Evaluation:
         accuracy: Share of right answers.
         interval: Its 95 % confidence interval (Wilson).
         confusion: Row: the true class, column: the answer, both in the order of `classes`.
+        calibration: How far the confidences are from the accuracy.
+        uncertain: Share of the answers that were "not sure".
     """
 
     n: int
@@ -53,6 +56,8 @@ class Evaluation:
     f1: float
     classes: list[ClassScores]
     confusion: Matrix
+    calibration: Reliability
+    uncertain: float
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2) + "\n"
@@ -62,6 +67,9 @@ class Evaluation:
         lines = [
             f"Accuracy **{self.accuracy:.2%}** (95 % interval {low:.2%} to {high:.2%}, n = {self.n:,}); macro precision "
             f"{self.precision:.4f}, recall {self.recall:.4f}, F1 {self.f1:.4f}.",
+            "",
+            f"Expected calibration error, {BINS} equal-mass bins: {self.calibration.error:.4f} (95 % interval "
+            f'{self.calibration.interval[0]:.4f} to {self.calibration.interval[1]:.4f}). "Not sure" of {self.uncertain:.1%}.',
             "",
             "| class | n | precision | recall | F1 |",
             "|---|---|---|---|---|",
@@ -75,15 +83,21 @@ class Evaluation:
         return plot_confusion(self.confusion, labels, labels, f"{title}: {self.accuracy:.2%} of {self.n:,}")
 
 
-def score(true: Sequence[str], predicted: Sequence[str], labels: Sequence[str] = LABELS) -> Evaluation:
-    """Compare answers with the truth; both are sequences of n names out of `labels`."""
+def score(
+    true: Sequence[str],
+    predicted: Sequence[str],
+    confidences: Sequence[float],
+    uncertain: Sequence[bool],
+    labels: Sequence[str] = LABELS,
+) -> Evaluation:
+    """Compare the answers to n pictures with their true names, both out of `labels`."""
     precision, recall, f1, counts = precision_recall_fscore_support(true, predicted, labels=labels, zero_division=0)
-    right = sum(t == p for t, p in zip(true, predicted, strict=True))
+    right = [t == p for t, p in zip(true, predicted, strict=True)]
     present = counts > 0  # a class without pictures has no recall
     return Evaluation(
         n=len(true),
-        accuracy=right / len(true),
-        interval=wilson(right, len(true)),
+        accuracy=sum(right) / len(true),
+        interval=wilson(sum(right), len(true)),
         precision=float(precision[present].mean()),
         recall=float(recall[present].mean()),
         f1=float(f1[present].mean()),
@@ -92,6 +106,18 @@ def score(true: Sequence[str], predicted: Sequence[str], labels: Sequence[str] =
             for label, n, p, r, f in zip(labels, counts, precision, recall, f1, strict=True)
         ],
         confusion=confusion_matrix(true, predicted, labels=labels).tolist(),
+        calibration=reliability(confidences, right),
+        uncertain=float(np.mean(uncertain)),
+    )
+
+
+def score_predictions(true: Sequence[str], predictions: Sequence[Prediction]) -> Evaluation:
+    """As `score`, of a classifier's predictions."""
+    return score(
+        true,
+        [prediction.label for prediction in predictions],
+        [prediction.confidence for prediction in predictions],
+        [prediction.uncertain for prediction in predictions],
     )
 
 
@@ -117,8 +143,7 @@ def wilson(right: int, n: int) -> tuple[float, float]:
 
 def evaluate(classifier: FashionClassifier, images: npt.NDArray[np.uint8], labels: Sequence[str]) -> Evaluation:
     """Measure a classifier on (n, 28, 28) uint8 thumbnails, handed over as PIL images as a user would."""
-    predictions = classifier.predict(Image.fromarray(image) for image in images)
-    return score(labels, [prediction.label for prediction in predictions])
+    return score_predictions(labels, classifier.predict(Image.fromarray(image) for image in images))
 
 
 def main() -> None:
@@ -134,6 +159,7 @@ def main() -> None:
     (arguments.out / "evaluation.json").write_text(evaluation.to_json())
     (arguments.out / "evaluation.md").write_text(evaluation.to_markdown())
     evaluation.plot(f"{classifier.bundle.manifest.architecture} {classifier.version}").savefig(arguments.out / "confusion.png")
+    plot_reliability({"Fashion-MNIST test images": evaluation.calibration}).savefig(arguments.out / "reliability.png")
     print(evaluation.to_markdown())
 
 

@@ -6,8 +6,9 @@ A phone photo is given to `predict` as it is. A street photo shows a dressed per
 to its bounding box with a margin, the way a caller chooses one garment of several. A label that says only "Shoes" makes any
 of the three shoe classes right.
 
-Writes photos.json and photos.md, and for each source the confusion matrix (confusion-photos.png, confusion-street.png) and a
-contact sheet of the errors (errors-photos.png, errors-street.png), in the order of "wrong" in photos.json.
+Writes photos.json, photos.md and reliability-photos.png, and for each source the confusion matrix (confusion-photos.png,
+confusion-street.png) and a contact sheet of the errors (errors-photos.png, errors-street.png), in the order of "wrong" in
+photos.json.
 
 errors-street.png shows the faces of people who were not asked: it must not be published. It is written to --out, nowhere else.
 """
@@ -28,6 +29,7 @@ from PIL import Image
 
 from fashion_classifier import LABELS, FashionClassifier, Prediction
 from fashion_classifier.images import to_rgb
+from train.calibration import BINS, Reliability, plot_reliability, reliability
 from train.contact_sheet import SIDE, contact_sheet
 from train.data import PHOTO_LABELS, SHOES, STREET_LABELS, Split, photo_rows, street_garments, street_run
 from train.evaluate import plot_confusion, wilson
@@ -139,7 +141,7 @@ def ask_photos(classifier: FashionClassifier, folder: Path, split: Split) -> Ans
 
     Args:
         classifier: Is asked.
-        folder: As `train.data.load_photos`, and so `split`.
+        folder: As `train.data.phone_photos`, and so `split`.
 
     Raises:
         ValueError: The split holds no photo of one of the ten.
@@ -160,7 +162,7 @@ def ask_street(classifier: FashionClassifier, folder: Path, split: Split) -> Ans
 
     Args:
         classifier: Is asked.
-        folder: As `train.data.load_street`, and so `split`.
+        folder: As `train.data.street_garments`, and so `split`.
 
     Raises:
         ValueError: The split holds no such garment of one of the ten.
@@ -230,6 +232,7 @@ def measure(answers: Answers) -> dict[str, Any]:
             key=lambda share: share["accuracy"],
             default=None,
         ),
+        "calibration": asdict(reliability([answer.confidence for answer in asked], [answer.right for answer in asked])),
         "not sure": {kind: _share("share", [answer.uncertain for answer in given]) for kind, given in kinds.items() if given},
         "mask IoU": {
             "n": len(overlaps),
@@ -277,6 +280,12 @@ def to_markdown(summary: dict[str, Any]) -> str:
         f'"Not sure" on {kind}: {share["share"]:.1%} of {share["n"]} ({_interval(share)}).'
         for kind, share in summary["not sure"].items()
     ]
+    calibration = summary["calibration"]
+    low, high = calibration["interval"]
+    lines.append(
+        f"Expected calibration error, {BINS} equal-mass bins: {calibration['error']:.3f} ({low:.3f} to {high:.3f}), any "
+        "name that the label allows being right."
+    )
     if masks:
         lines.append(
             f"Mean IoU with the true masks of {masks['n']} {source['pictures']}: {masks['pipeline']:.3f} as the pipeline found "
@@ -353,6 +362,8 @@ def main(options: list[str] | None = None) -> None:
     for name, answers in asked.items():
         plot(summaries[name], bundle).savefig(out / f"confusion-{name}.png")
         draw_errors(answers).save(out / f"errors-{name}.png")
+    calibrations = {summary["source"]["name"]: Reliability(**summary["calibration"]) for summary in summaries.values()}
+    plot_reliability(calibrations).savefig(out / "reliability-photos.png")
     print(text)
 
 

@@ -34,9 +34,10 @@ from fashion_classifier.bundle import (
     SERVING_MODEL,
     sha256,
 )
+from fashion_classifier.confidence import Float64Array, calibrated, energy
 from fashion_classifier.preprocessing import SIZE
 from train.architectures import FEATURES
-from train.calibration import calibrated, fit_temperature
+from train.calibration import fit_temperature, quantiles
 from train.data import FashionMNIST, Pictures, load_fashion_mnist
 from train.evaluate import evaluate
 from train.evaluate_photos import ask_street, measure
@@ -44,9 +45,7 @@ from train.export_photos import add_photo_network
 from train.fit import as_input
 from train.runs import load_config, load_network, versions
 
-Float64Array = npt.NDArray[np.float64]
-
-REFUSED = 0.05  # share of good validation pictures that may be called uncertain
+REFUSED = 0.05  # share of good validation pictures that may be called uncertain: the typicality below which they are
 INT8_MARGIN = 0.001  # validation accuracy that int8 weights may cost
 DISAGREEMENT = 0.005  # share of test images that the two networks may name differently
 
@@ -92,10 +91,6 @@ def export(
         network, architecture, flip = adopt(source, data.validation), "custom", False
         training = {"source": source.name, "versions": versions()}
 
-    logits = _logits(network, data.validation.images, flip)
-    temperature = fit_temperature(logits, data.validation.targets)
-    confidence = calibrated(logits, temperature).max(axis=1)
-
     found = (segmentation or DEFAULT_MODEL) / SEGMENTATION_MODEL
     segmenter = found.read_bytes()  # the embedded bundle may be the one that is replaced
     if (out / MANIFEST).is_file():
@@ -112,9 +107,10 @@ def export(
         architecture=architecture,
         labels=LABELS,
         preprocessing=PREPROCESSING_VERSION,
-        temperature=temperature,
+        temperature=1.0,  # this and the energies are fitted below, to what is served
         flip=flip,
-        uncertain_below=float(np.quantile(confidence, REFUSED)),
+        energies=(0.0, 1.0),
+        uncertain_below=REFUSED,
         explanation_layer=explanation_layer(network),
         photo=None,
         metrics={},
@@ -134,6 +130,10 @@ def export(
     if serving[chosen]["test images named differently"] > DISAGREEMENT * len(data.test):
         raise ValueError(f"The Keras and the LiteRT network do not agree: {serving[chosen]}.")
 
+    logits = _served(FashionClassifier(bundle), data.validation.images)
+    temperature = fit_temperature(logits, data.validation.targets)
+    manifest = replace(manifest, temperature=temperature, energies=quantiles(energy(logits)))
+    bundle = _write(out, manifest)
     test = evaluate(FashionClassifier(bundle), data.test.images, data.test.groups)
     metrics = {
         "fashion-mnist test": {"n": test.n, "accuracy": test.accuracy, "interval": test.interval, "macro f1": test.f1},
@@ -141,7 +141,7 @@ def export(
         "serving": {"chosen": chosen, "n": len(data.test)} | serving,
     }
     if photo_run is not None and photos is not None:
-        photo, measured = add_photo_network(bundle, photo_run, photos, REFUSED)
+        photo, measured = add_photo_network(bundle, photo_run, photos)
         manifest, metrics = replace(manifest, photo=photo), metrics | {"photos": measured}
         bundle = _write(out, manifest)
     if street is not None:
@@ -211,19 +211,20 @@ def _logits(network: keras.Model, images: npt.NDArray[np.uint8], flip: bool) -> 
 
 def _agreement(bundle: Bundle, network: keras.Model, data: FashionMNIST) -> dict[str, Any]:
     """How a bundle's LiteRT network compares with the Keras network that it was made from."""
-    classifier, manifest = FashionClassifier(bundle), bundle.manifest
-
-    def served(images: npt.NDArray[np.uint8]) -> Float64Array:
-        return np.concatenate([classifier.probabilities(images[i : i + 500]) for i in range(0, len(images), 500)])
-
-    expected = calibrated(_logits(network, data.test.images, manifest.flip), manifest.temperature)
-    found = served(data.test.images)
-    validation = served(data.validation.images).argmax(axis=1) == data.validation.targets.argmax(axis=1)
+    classifier, flip = FashionClassifier(bundle), bundle.manifest.flip
+    expected = calibrated(_logits(network, data.test.images, flip), 1)
+    found = calibrated(_served(classifier, data.test.images), 1)
+    validation = calibrated(_served(classifier, data.validation.images), 1)
     return {
-        "validation accuracy": float(validation.mean()),
+        "validation accuracy": float(np.mean(validation.argmax(axis=1) == data.validation.targets.argmax(axis=1))),
         "test images named differently": int(np.sum(expected.argmax(axis=1) != found.argmax(axis=1))),
         "largest difference of a probability": float(np.abs(expected - found).max()),
     }
+
+
+def _served(classifier: FashionClassifier, images: npt.NDArray[np.uint8]) -> Float64Array:
+    """(looks, n, 10): the logits of the LiteRT network."""
+    return np.concatenate([classifier.thumbnail_logits(images[i : i + 500]) for i in range(0, len(images), 500)], axis=1)
 
 
 def _write(out: Path, manifest: Manifest) -> Bundle:

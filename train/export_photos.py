@@ -5,31 +5,28 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
-from fashion_classifier import Bundle, FashionClassifier, canonicalize
+from fashion_classifier import Bundle, canonicalize
 from fashion_classifier.bundle import PHOTO_KERAS_MODEL, PHOTO_SERVING_MODEL, SEGMENTATION_MODEL, PhotoNetwork
+from fashion_classifier.confidence import calibrated, energy
 from fashion_classifier.network import Network
 from fashion_classifier.segmentation import Segmenter, as_input
-from train.calibration import calibrated, fit_weight
+from train.calibration import fit_temperature, quantiles
 from train.data import PHOTO_LABELS, phone_photos, target
 from train.efficientnet import FEATURES
 from train.photos import network
 from train.runs import WEIGHTS, export_float16, load_config
 
-Float64Array = npt.NDArray[np.float64]
-
 LARGEST_DIFFERENCE = 0.05  # of a probability, between the Keras network and its half-precision LiteRT form
 
 
-def add_photo_network(bundle: Bundle, run: Path, photos: Path, refused: float) -> tuple[PhotoNetwork, dict[str, Any]]:
+def add_photo_network(bundle: Bundle, run: Path, photos: Path) -> tuple[PhotoNetwork, dict[str, Any]]:
     """Write a network for photos into a bundle's folder, and fix on validation senders how its answers are used.
 
     Args:
-        bundle: Has a network for thumbnails, which also sees photos, and one for segmentation.
+        bundle: Has a network for segmentation.
         run: A finished run of `train.photos`.
         photos: Folder of the phone photos.
-        refused: Share of good validation photos that may be called uncertain.
 
     Returns:
         What the manifest says of it, and what was measured on the validation senders.
@@ -42,7 +39,7 @@ def add_photo_network(bundle: Bundle, run: Path, photos: Path, refused: float) -
     in_half_precision(model).save(bundle.path / PHOTO_KERAS_MODEL)
     export_float16(model, bundle.path / PHOTO_SERVING_MODEL)
 
-    classifier, segmenter = FashionClassifier(bundle), Segmenter(bundle.path / SEGMENTATION_MODEL)
+    segmenter = Segmenter(bundle.path / SEGMENTATION_MODEL)
     images, targets = [], []
     for phone in phone_photos(photos, "validation"):
         image = canonicalize(phone.photo, segmenter)
@@ -52,7 +49,6 @@ def add_photo_network(bundle: Bundle, run: Path, photos: Path, refused: float) -
     if not images:
         raise ValueError(f"{photos} holds no photo of one of the ten in the validation split to calibrate on.")
     truth = np.stack(targets)
-    others = np.stack([classifier.probabilities(image.renderings).mean(axis=0) for image in images])
     # (views, n, side, side, 3), then each view with its mirror image
     views = as_input(np.stack([image.views for image in images], axis=1).reshape(-1, *images[0].view.shape))
     looks = np.concatenate([views, views[:, :, ::-1]])
@@ -63,31 +59,23 @@ def add_photo_network(bundle: Bundle, run: Path, photos: Path, refused: float) -
     if difference.max() > LARGEST_DIFFERENCE:
         raise ValueError(f"The Keras and the LiteRT network for photos differ by {difference.max():.3f} in a probability.")
 
-    logits = logits.reshape(-1, len(images), logits.shape[1])
-    weight, temperature = fit_weight(logits, others, truth)
-    alone = calibrated(logits, temperature)
-    together = weight * alone + (1 - weight) * others
+    named_differently = int(np.sum(logits.argmax(axis=1) != answers.argmax(axis=1)))
+    answers = answers.reshape(-1, len(images), answers.shape[1])
     photo = PhotoNetwork(
         architecture=model.name,
-        temperature=temperature,
-        weight=weight,
-        uncertain_below=float(np.quantile(together.max(axis=1), refused)),
+        temperature=fit_temperature(answers, truth),
+        energies=quantiles(energy(answers)),
         explanation_layer=FEATURES,
         training=load_config(run),
     )
+    named = calibrated(answers, photo.temperature).argmax(axis=1)
     return photo, {
         "validation photos": len(images),
-        "accuracy of the network for photos alone": _accuracy(alone, truth),
-        "accuracy of the network for thumbnails alone": _accuracy(others, truth),
-        "accuracy together": _accuracy(together, truth),
+        "validation accuracy": float(truth[np.arange(len(truth)), named].mean()),
         "largest difference of a probability": float(difference.max()),
-        "named differently": int(np.sum(logits.reshape(answers.shape).argmax(axis=1) != answers.argmax(axis=1))),
+        "named differently": named_differently,
         "parameters": model.count_params(),
     }
-
-
-def _accuracy(probabilities: Float64Array, targets: npt.NDArray[np.float32]) -> float:
-    return float(targets[np.arange(len(targets)), probabilities.argmax(axis=1)].mean())
 
 
 def in_half_precision(model: keras.Model) -> keras.Model:

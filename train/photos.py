@@ -2,15 +2,16 @@
 
     python -m train.photos --run runs/photos --segmentation runs/segmentation --photos PHOTOS --street STREET
 
---segmentation is a finished run of train.segmentation. The same command continues a run that was interrupted.
+--segmentation is a finished run of train.segmentation, or a bundle. The same command continues a run that was interrupted.
 
 Garments come from the phone photos (masks by the segmentation network), from the street photos (their true masks), and from
-Fashion-MNIST, enlarged, dark on white: the only source of bags and of named shoes that nobody carries or wears.
+Fashion-MNIST, enlarged, dark on white: the only source of bags and of named shoes that nobody carries or wears. Pictures
+without a garment ask the network to be undecided.
 """
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +21,13 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers
 
-from fashion_classifier.bundle import SEGMENTATION_MODEL
+from fashion_classifier.bundle import PHOTO_KERAS_MODEL, SEGMENTATION_MODEL
 from fashion_classifier.images import to_rgb
 from fashion_classifier.labels import LABELS
 from fashion_classifier.preprocessing import VIEW_SIZE, canonicalize, fade
 from fashion_classifier.segmentation import Segmenter, as_input
 from train.architectures import LOGITS
 from train.data import (
-    STREET_LABELS,
     PhonePhoto,
     Pictures,
     StreetGarment,
@@ -41,13 +41,15 @@ from train.data import (
 )
 from train.efficientnet import features, freeze, load_imagenet_weights
 from train.losses import SetCrossEntropy
+from train.outliers import FITTED, outliers
 from train.photo_augmentation import Framing, background, coarsen, erase, frame, put_on, recolour
-from train.runs import WEIGHTS, OneCycle, finish, load_config, open_run, typed_command
+from train.runs import OneCycle, finish, open_run, record_of, typed_command, weights_of
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
 
 SMALLEST = 0.004  # share of a street photo that a garment needs to be learnt
+OUTLIERS = 60  # of each kind of picture without a garment
 
 
 TOPS = ("T-shirt/top", "Pullover", "Dress", "Coat", "Shirt")
@@ -134,9 +136,19 @@ def feedback_garments(folder: Path, segmenter: Segmenter) -> list[Garment]:
     ]
 
 
-def street_garment(garment: StreetGarment) -> Garment:
-    mask, figure = (mask.astype(np.uint8) * 255 for mask in (garment.mask, garment.figure))
-    return Garment(garment.photo, mask, figure, target(STREET_LABELS[garment.label]))
+def worn_garments(garments: Iterable[StreetGarment]) -> list[Garment]:
+    """Without those of which too little shows to name them."""
+    return [
+        Garment(garment.photo, garment.mask.astype(np.uint8) * 255, garment.figure.astype(np.uint8) * 255, target(accepted))
+        for garment in garments
+        if (accepted := garment.accepted) is not None
+    ]
+
+
+def outlier_garments(segmenter: Segmenter) -> list[Garment]:
+    """Pictures without any garment, of the kinds that are for training, masked as such pictures will be."""
+    pictures = np.concatenate(list(outliers(FITTED, OUTLIERS).values()))
+    return [Garment(picture, segmenter(picture).astype(np.uint8) * 255, None, target(())) for picture in pictures]
 
 
 def network(dropout: float = Recipe.dropout) -> keras.Model:
@@ -246,13 +258,13 @@ def fit(
 ) -> None:
     """Train to the recipe's end, and keep the weights.
 
-    Starts from ImageNet's weights, from those of the finished run `initial`, or from where the run folder stopped.
+    Starts from ImageNet's weights, from those of `initial`, a finished run or a bundle, or from where the run folder stopped.
     """
     config = {
         "recipe": dataclasses.asdict(recipe),
         "data": {"phone photos": len(phones), "street garments": len(streets), "fashion-mnist": len(thumbnails)},
         "command": command,
-        "initial": None if initial is None else load_config(initial),
+        "initial": None if initial is None else record_of(initial, photo=True),
     }
     if not open_run(run, config):
         return
@@ -261,7 +273,7 @@ def fit(
     if initial is None:
         load_imagenet_weights(model)
     else:
-        model.load_weights(initial / WEIGHTS)
+        model.load_weights(weights_of(initial, PHOTO_KERAS_MODEL))
     freeze(model, recipe.frozen_blocks)
     optimizer = keras.optimizers.AdamW(
         OneCycle(recipe.learning_rate, recipe.epochs * recipe.batches),
@@ -276,23 +288,29 @@ def fit(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="folder of this run")
-    parser.add_argument("--segmentation", type=Path, required=True, help="a finished run of train.segmentation")
+    parser.add_argument("--segmentation", type=Path, required=True, help="a finished run of train.segmentation, or a bundle")
     parser.add_argument("--photos", type=Path, required=True, help="folder of the phone photos (photos.csv, images/)")
     parser.add_argument("--street", type=Path, required=True, help="folder of the street photos (labels.json, photos/, masks/)")
     parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
     parser.add_argument("--feedback", type=Path, help="folder of a journal with visitors' corrections")
-    parser.add_argument("--initial", type=Path, help="a finished run of this network to start from")
+    parser.add_argument("--initial", type=Path, help="a finished run of this network, or a bundle, to start from")
     parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
+    parser.add_argument("--batches", type=int, default=Recipe.batches, help="to an epoch")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     arguments = parser.parse_args()
     segmenter = Segmenter(arguments.segmentation / SEGMENTATION_MODEL)
     phones = [phone_garment(phone, segmenter) for phone in phone_photos(arguments.photos, "training")]
     corrected = feedback_garments(arguments.feedback, segmenter) if arguments.feedback else []
     fit(
-        Recipe(epochs=arguments.epochs, learning_rate=arguments.learning_rate, seed=arguments.seed),
-        phones + corrected,
-        [street_garment(garment) for garment in street_garments(arguments.street, "training", smallest=SMALLEST)],
+        Recipe(
+            epochs=arguments.epochs,
+            batches=arguments.batches,
+            learning_rate=arguments.learning_rate,
+            seed=arguments.seed,
+        ),
+        phones + corrected + outlier_garments(segmenter),
+        worn_garments(street_garments(arguments.street, "training", smallest=SMALLEST)),
         load_fashion_mnist(arguments.data).training,
         arguments.run,
         initial=arguments.initial,

@@ -16,8 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from huggingface_hub import (
     CommitOperationAdd,
     CommitOperationDelete,
@@ -28,17 +26,16 @@ from huggingface_hub import (
     get_token,
 )
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
-from PIL import Image
 
 from fashion_classifier import Bundle, FashionClassifier, FashionClassifierError, HubError, InvalidBundleError, hub
 from fashion_classifier.bundle import HDF5_MODEL, KERAS_MODEL, MANIFEST, sha256
+from train.calibration import BINS, plot_reliability
 from train.data import Pictures, load_fashion_mnist
-from train.evaluate import Evaluation, score
+from train.evaluate import Evaluation, evaluate
 from train.evaluate_photos import ask_photos, measure, to_markdown
 
 CARD, FIGURES, TEMPLATE = "README.md", "figures", Path(__file__).parent / "model_card.md"
 ATTEMPTS = 3  # commits to try while others commit to the same repository
-BINS = 15  # of the expected calibration error
 MARGIN = 0.005  # accuracy on the test images that a version may lose against the one that it replaces
 PHOTO_MARGIN = 0.02  # the same on photos, of which there are fewer
 
@@ -53,16 +50,10 @@ class Report:
 
     Attributes:
         evaluation: On the Fashion-MNIST test images.
-        confidence: Mean on the same images, in [0, 1].
-        calibration_error: Expected calibration error on the same images, in [0, 1].
-        uncertain: Share of the same images that it was not sure of.
         photos: What `train.evaluate_photos.measure` says of the phone photos, or None where there were no photos.
     """
 
     evaluation: Evaluation
-    confidence: float
-    calibration_error: float
-    uncertain: float
     photos: dict[str, Any] | None
 
 
@@ -74,29 +65,8 @@ class HeldOut:
     photos: Path | None = None
 
     def report(self, classifier: FashionClassifier) -> Report:
-        predictions = classifier.predict(Image.fromarray(image) for image in self.thumbnails.images)
-        truth = self.thumbnails.groups
-        confidences = np.array([prediction.confidence for prediction in predictions])
-        right = np.array([prediction.label == label for prediction, label in zip(predictions, truth, strict=True)])
-        return Report(
-            evaluation=score(truth, [prediction.label for prediction in predictions]),
-            confidence=float(confidences.mean()),
-            calibration_error=expected_calibration_error(confidences, right),
-            uncertain=float(np.mean([prediction.uncertain for prediction in predictions])),
-            photos=None if self.photos is None else measure(ask_photos(classifier, self.photos, "test")),
-        )
-
-
-def expected_calibration_error(confidences: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:
-    """Mean difference of confidence and accuracy over 15 equal bins (Guo et al. 2017, arXiv 1706.04599, equation 3).
-
-    Args:
-        confidences: (n,) floats in [0, 1].
-        right: (n,) booleans, whether the answer was right.
-    """
-    bins = np.minimum((confidences * BINS).astype(int), BINS - 1)
-    gaps = np.bincount(bins, weights=confidences - right, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(confidences))
+        evaluation = evaluate(classifier, self.thumbnails.images, self.thumbnails.groups)
+        return Report(evaluation, None if self.photos is None else measure(ask_photos(classifier, self.photos, "test")))
 
 
 @dataclass(frozen=True)
@@ -189,11 +159,14 @@ def stage(bundle: Bundle, folder: Path, *, hdf5: bool = False) -> Bundle:
 
 
 def write_card(staged: Bundle, report: Report, repo: str, version: str) -> None:
-    """Add the model card and its figure to a staged bundle."""
+    """Add the model card and its figures to a staged bundle."""
     manifest = staged.manifest
     (staged.path / FIGURES).mkdir(exist_ok=True)
     figure = report.evaluation.plot(f"{manifest.architecture} {manifest.version}")
-    figure.savefig(staged.path / FIGURES / "confusion.png", metadata={"Software": None})  # the same bytes for the same numbers
+    same_bytes = {"Software": None}  # for the same numbers
+    figure.savefig(staged.path / FIGURES / "confusion.png", metadata=same_bytes)
+    figure = plot_reliability({"Fashion-MNIST test images": report.evaluation.calibration})
+    figure.savefig(staged.path / FIGURES / "reliability.png", metadata=same_bytes)
     data = ModelCardData(
         language="en",
         license="mit",
@@ -212,11 +185,9 @@ def write_card(staged: Bundle, report: Report, repo: str, version: str) -> None:
         version=version,
         manifest=manifest,
         parameters=manifest.metrics.get("parameters"),
-        report=report,
         evaluation=report.evaluation,
         photos=report.photos,
         photos_table=to_markdown(report.photos) if report.photos else "",
-        photo_training=manifest.photo or manifest.training.get("data", {}).get("training", {}).get("photos and street"),
     )
     card.save(staged.path / CARD)
 
@@ -236,7 +207,7 @@ def eval_results(report: Report) -> list[EvalResult]:
         for kind, name, value in (
             ("accuracy", "Accuracy", evaluation.accuracy),
             ("f1", "Macro F1", evaluation.f1),
-            ("expected_calibration_error", f"Expected calibration error, {BINS} bins", report.calibration_error),
+            ("expected_calibration_error", f"Expected calibration error, {BINS} equal-mass bins", evaluation.calibration.error),
         )
     ]
     if report.photos:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import keras
 from keras import ops
 
+from fashion_classifier.bundle import KERAS_MODEL, Bundle
 from train.architectures import ARCHITECTURES
 
 CONFIG, HISTORY, WEIGHTS = "config.json", "history.csv", "model.weights.h5"
@@ -41,6 +42,26 @@ def load_network(run: Path) -> keras.Model:
     model = ARCHITECTURES[load_config(run)["recipe"]["architecture"]]()
     model.load_weights(weights)
     return model
+
+
+def weights_of(source: Path, of_bundle: str = KERAS_MODEL) -> Path:
+    """The weights that a finished run left, or the Keras file `of_bundle` of a bundle's folder.
+
+    Raises:
+        FileNotFoundError: The folder holds neither.
+    """
+    for path in (source / WEIGHTS, source / of_bundle):
+        if path.is_file():
+            return path
+    raise FileNotFoundError(f"{source} holds neither the {WEIGHTS} of a finished run nor a bundle's {of_bundle}.")
+
+
+def record_of(source: Path, *, photo: bool = False) -> dict[str, Any]:
+    """How the network that `weights_of` finds was trained; in a bundle the one for thumbnails, or for photos."""
+    if (source / CONFIG).is_file():
+        return load_config(source)
+    manifest = Bundle(source).manifest
+    return manifest.photo.training if photo and manifest.photo else manifest.training
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):

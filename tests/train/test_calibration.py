@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from train.calibration import WEIGHTS, calibrated, fit_temperature, fit_weight, negative_log_likelihood
+from train.calibration import fit_temperature, negative_log_likelihood, plot_reliability, quantiles, reliability
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -12,14 +14,6 @@ def test_negative_log_likelihood_by_hand() -> None:
     targets = np.array([[1, 0, 0], [0, 1, 1]], np.float32)
     assert negative_log_likelihood(probabilities, targets) == pytest.approx((np.log(2) - np.log(0.9)) / 2)
     assert np.isfinite(negative_log_likelihood(np.array([[1.0, 0.0]]), np.array([[0, 1]], np.float32)))
-
-
-def test_calibrated_by_hand() -> None:
-    # odds 1 : 4 and 4 : 1 of two looks; at temperature 2 they are 1 : 2 and 2 : 1
-    logits = np.log([[[1.0, 4.0]], [[4.0, 1.0]]])
-    np.testing.assert_allclose(calibrated(logits[:1], 1), [[0.2, 0.8]])
-    np.testing.assert_allclose(calibrated(logits[:1], 2), [[1 / 3, 2 / 3]])
-    np.testing.assert_allclose(calibrated(logits, 2), [[0.5, 0.5]])
 
 
 def drawn(logits: Float64Array, seed: int = 0) -> npt.NDArray[np.float32]:
@@ -47,43 +41,45 @@ def test_every_acceptable_class_is_right() -> None:
     assert fit_temperature(logits[np.newaxis], targets) == pytest.approx(2, abs=1e-3)
 
 
-UNIFORM = np.full((400, 10), 0.1)
-TRUTH = np.eye(10)[np.arange(400) % 10]
+def test_quantiles_of_a_line() -> None:
+    found = quantiles(np.linspace(3.0, 7.0, 1001)[::-1])
+    assert len(found) == 201
+    assert (found[0], found[-1]) == (3, 7)
+    assert found[50] == pytest.approx(4)
 
 
-def test_a_network_that_is_right_gets_all_the_weight() -> None:
-    weight, temperature = fit_weight(9.0 * TRUTH[np.newaxis], UNIFORM, TRUTH)
-    assert weight == 1
-    assert calibrated(9.0 * TRUTH[np.newaxis], temperature).max(axis=1).min() > 0.9999  # as sure as it is right
+def test_reliability_by_hand() -> None:
+    # 30 pictures are 15 bins of two: all are sure to 0.8, of the first ten pictures none is right, of the others all are
+    right = [False] * 10 + [True] * 20
+    found = reliability([0.8 + i * 1e-9 for i in range(30)], right)
+    assert found.n == 30
+    assert found.error == pytest.approx((10 * 0.8 + 20 * 0.2) / 30, abs=1e-6)
+    assert found.accuracy == [0] * 5 + [1] * 10
+    assert found.confidence == pytest.approx([0.8] * 15)
+    assert found.interval[0] < found.error < found.interval[1]
 
 
-def test_a_network_that_knows_nothing_gets_the_least_weight() -> None:
-    weight, _ = fit_weight(np.zeros((2, 400, 10)), TRUTH, TRUTH)
-    assert weight == WEIGHTS[0] == 0.5
+def test_reliability_of_uneven_bins() -> None:
+    # two pictures: a bin each
+    found = reliability([0.5, 1.0], [True, True])
+    assert found.error == pytest.approx((0.5 + 0) / 2)
+    assert (found.confidence, found.accuracy) == ([0.5, 1], [1, 1])
 
 
-def test_two_networks_that_know_different_things_share_the_weight() -> None:
-    # each is right where the other is undecided: by symmetry they deserve the same
-    half = np.arange(400) % 2 == 0
-    knows_even = np.where(half[:, np.newaxis], TRUTH, 0.1)
-    logits = np.where(half[:, np.newaxis], 0, 4.0 * TRUTH)
-    weight, _ = fit_weight(logits[np.newaxis], knows_even, TRUTH)
-    assert weight == 0.5
+def test_confidence_that_is_true_has_little_error() -> None:
+    rng = np.random.default_rng(0)
+    confidence = rng.uniform(0.2, 1, 20_000)
+    right = rng.random(20_000) < confidence
+    found = reliability(confidence.tolist(), right.tolist())
+    assert found.error < 0.015
+    assert reliability((confidence / 2).tolist(), right.tolist()).error == pytest.approx(confidence.mean() / 2, abs=0.02)
 
 
-def test_the_temperature_is_that_of_the_mixture() -> None:
-    """At the chosen weight no other temperature is better, and no other weight at its own best."""
-    rng = np.random.default_rng(1)
-    z, noise = rng.normal(size=(2, 2_000, 10))
-    targets = drawn(3 * z)
-    others = calibrated((3 * z + 3 * noise)[np.newaxis], 1)
-    logits = np.stack([z, z]) * 6
-    weight, temperature = fit_weight(logits, others, targets)
-
-    def loss(weight: float, temperature: float) -> float:
-        return negative_log_likelihood(weight * calibrated(logits, temperature) + (1 - weight) * others, targets)
-
-    best = loss(weight, temperature)
-    assert weight in WEIGHTS
-    assert all(loss(weight, temperature * factor) >= best for factor in (0.8, 0.95, 1.05, 1.25))
-    assert all(loss(other, t) >= best - 1e-9 for other in WEIGHTS for t in np.geomspace(0.2, 10, 40))
+def test_the_diagram_names_what_it_shows(tmp_path: Path) -> None:
+    found = reliability([0.5, 1.0], [True, True])
+    figure = plot_reliability({"two pictures": found})
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    (text,) = legend.get_texts()
+    assert text.get_text().startswith("two pictures: 0.250 (0.")
+    figure.savefig(tmp_path / "figure.png")

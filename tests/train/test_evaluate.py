@@ -11,10 +11,12 @@ from train.evaluate import evaluate, plot_confusion, score, wilson
 
 TRUE = ["a", "a", "a", "b", "b", "c"]
 PREDICTED = ["a", "a", "b", "b", "c", "c"]
+CONFIDENCES = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]
+UNCERTAIN = [False, False, False, False, True, True]
 
 
 def test_scores_by_hand() -> None:
-    evaluation = score(TRUE, PREDICTED, labels=("a", "b", "c"))
+    evaluation = score(TRUE, PREDICTED, CONFIDENCES, UNCERTAIN, ("a", "b", "c"))
     assert evaluation.n == 6
     assert evaluation.accuracy == pytest.approx(4 / 6)
     assert evaluation.confusion == [[2, 1, 0], [0, 1, 1], [0, 0, 1]]
@@ -26,10 +28,13 @@ def test_scores_by_hand() -> None:
     assert evaluation.precision == pytest.approx((1 + 0.5 + 0.5) / 3)
     assert evaluation.recall == pytest.approx((2 / 3 + 0.5 + 1) / 3)
     assert evaluation.f1 == pytest.approx((0.8 + 0.5 + 2 / 3) / 3)
+    # six pictures are six bins of one
+    assert evaluation.calibration.error == pytest.approx((0.1 + 0.2 + 0.7 + 0.4 + 0.5 + 0.6) / 6)
+    assert evaluation.uncertain == pytest.approx(2 / 6)
 
 
 def test_a_class_without_pictures_does_not_count() -> None:
-    assert score(["a"], ["a"], labels=("a", "b")).recall == 1
+    assert score(["a"], ["a"], [1.0], [False], ("a", "b")).recall == 1
 
 
 def test_wilson_by_hand() -> None:
@@ -41,10 +46,12 @@ def test_wilson_by_hand() -> None:
 
 
 def test_report_as_json_and_markdown_and_figure(tmp_path: Path) -> None:
-    evaluation = score(TRUE, PREDICTED, labels=("a", "b", "c"))
+    evaluation = score(TRUE, PREDICTED, CONFIDENCES, UNCERTAIN, ("a", "b", "c"))
     assert json.loads(evaluation.to_json())["confusion"] == evaluation.confusion
     assert "| a | 3 | 1.000 | 0.667 | 0.800 |" in evaluation.to_markdown()
     assert evaluation.to_markdown().startswith("Accuracy **66.67%** (95 % interval 30.00% to 90.32%, n = 6)")
+    assert "Expected calibration error, 15 equal-mass bins: 0.4167 (95 % interval 0." in evaluation.to_markdown()
+    assert '"Not sure" of 33.3%.' in evaluation.to_markdown()
     evaluation.plot("title").savefig(tmp_path / "figure.png")
     with Image.open(tmp_path / "figure.png") as figure:
         assert figure.width > 400

@@ -259,7 +259,15 @@ def test_command_line_writes_the_report(photos: Path, street: Path, tmp_path: Pa
     options = [str(DEFAULT_MODEL), "--split", "validation", "--photos", str(photos), "--street", str(street)]
     main([*options, "--out", str(tmp_path / "out")])
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        *("photos.json", "photos.md", "confusion-photos.png", "confusion-street.png", "errors-photos.png", "errors-street.png"),
+        *(
+            "photos.json",
+            "photos.md",
+            "reliability-photos.png",
+            "confusion-photos.png",
+            "confusion-street.png",
+            "errors-photos.png",
+            "errors-street.png",
+        ),
     }
     summaries = json.loads((tmp_path / "out" / "photos.json").read_text())
     assert {name: summary["all"]["n"] for name, summary in summaries.items()} == {"photos": 10, "street": 1}
@@ -277,7 +285,7 @@ def test_command_line_writes_the_report(photos: Path, street: Path, tmp_path: Pa
 
 def test_one_source_is_enough(street: Path, tmp_path: Path) -> None:
     main([str(DEFAULT_MODEL), "--split", "validation", "--street", str(street), "--out", str(tmp_path)])
-    written = {"photos.json", "photos.md", "confusion-street.png", "errors-street.png"}
+    written = {"photos.json", "photos.md", "reliability-photos.png", "confusion-street.png", "errors-street.png"}
     assert {path.name for path in tmp_path.iterdir()} == written
 
 

@@ -5,8 +5,8 @@ import keras
 import numpy as np
 import pytest
 
-from fashion_classifier import ExplanationError, FashionClassifier, explain
-from train.compare import confused_pairs, main
+from fashion_classifier import LABELS, ExplanationError, FashionClassifier, explain
+from train.compare import confused_pairs, errors_among, main
 from train.compare import load as load_entry
 from train.compare import to_markdown as compare_markdown
 from train.data import FashionMNIST, Pictures
@@ -27,7 +27,7 @@ def runs(data: FashionMNIST, tmp_path_factory: pytest.TempPathFactory) -> list[P
     folder = tmp_path_factory.mktemp("runs")
     for name in ("ann", "cnn"):
         recipe = replace(RECIPES[name], epochs=8, batch_size=20)
-        fit(recipe, data, None, {"fashion_mnist": data.validation}, folder / name)
+        fit(recipe, data, folder / name)
         export(folder / name, folder / name / "bundle", version="0.1.0", data=data, hdf5=True)
     return [folder / "ann", folder / "cnn"]
 
@@ -42,10 +42,10 @@ def test_bundle_of_a_run(runs: list[Path], data: FashionMNIST) -> None:
     measured = evaluate(classifier, data.test.images, data.test.groups)
     assert manifest.metrics["fashion-mnist test"]["accuracy"] == measured.accuracy > 0.5
     network = keras.models.load_model(classifier.bundle.file("model.keras"), compile=False)
-    served = classifier.probabilities(data.test.images).argmax(axis=1)
+    served = classifier.thumbnail_logits(data.test.images)[0].argmax(axis=1)
     assert np.mean(served == network.predict(as_input(data.test.images), verbose=0).argmax(axis=1)) > 0.97
-    confidence = classifier.probabilities(data.validation.images).max(axis=1)
-    assert np.mean(confidence < manifest.uncertain_below) == pytest.approx(0.05, abs=0.02)
+    refused = [prediction.uncertain for prediction in classifier.predict(list(data.validation.images))]
+    assert manifest.uncertain_below == np.mean(refused) == 0.05
     assert not explain(classifier.predict(data.test.images[0])).empty
 
 
@@ -85,7 +85,8 @@ def test_a_file_that_someone_already_has(
     bundle = export(tmp_path / f"old{suffix}", tmp_path / "bundle", version="0.0.1", data=data)
     classifier = FashionClassifier(bundle)
     expected = model.predict(inputs[:100], verbose=0)
-    found = classifier.probabilities(data.training.images[:100])
+    answers = classifier.predict(list(data.training.images[:100]))
+    found = np.array([list(answer.probabilities.values()) for answer in answers])
     assert np.mean(found.argmax(axis=1) == expected.argmax(axis=1)) > 0.97
     tempered = expected ** (1 / bundle.manifest.temperature)
     np.testing.assert_allclose(found, tempered / tempered.sum(axis=1, keepdims=True), atol=0.03)
@@ -111,16 +112,27 @@ def test_an_export_replaces_nothing_but_a_bundle(runs: list[Path], data: Fashion
 
 def test_confused_pairs_count_both_ways() -> None:
     truth = ["Shirt", "Shirt", "Coat", "Bag"]
-    pairs = confused_pairs(score(truth, ["Coat", "Shirt", "Shirt", "Coat"]))
+    pairs = confused_pairs(score(truth, ["Coat", "Shirt", "Shirt", "Coat"], [0.5] * 4, [False] * 4))
     assert list(pairs.items())[:2] == [(("Coat", "Shirt"), 2), (("Coat", "Bag"), 1)]
 
 
+def test_errors_among_some_classes() -> None:
+    found = score(["Shirt", "Shirt", "Coat", "Bag"], ["Coat", "Shirt", "Bag", "Shirt"], [0.5] * 4, [False] * 4)
+    assert errors_among(found, ("Shirt", "Coat")) == 1
+    assert errors_among(found, LABELS) == 3
+
+
 def test_comparison(runs: list[Path], data: FashionMNIST, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    entries = [load_entry(run, data.test) for run in runs]
+    entries = [load_entry([run], data.test) for run in runs]
     assert [entry.parameters for entry in entries] == [101_770, 225_034]
     text = compare_markdown(entries)
-    for entry in entries:
-        assert f"| {entry.name} | {entry.evaluation.accuracy:.2%} |" in text
+    ann, cnn = entries
+    assert f"| accuracy | **{ann.evaluation.accuracy:.2%}** | **{cnn.evaluation.accuracy:.2%}** |" in text
+    assert "| over seeds | one run | one run |" in text
+    assert "| parameters | 101,770 | 225,034 |" in text
+    twice = load_entry([runs[0], runs[0]], data.test)
+    assert twice.accuracies == [entries[0].evaluation.accuracy] * 2
+    assert f"| {np.mean(twice.accuracies):.2%} ± 0.00% (n = 2) |" in compare_markdown([twice])
     monkeypatch.setattr("train.compare.load_fashion_mnist", lambda folder: data)
     monkeypatch.setattr("sys.argv", ["compare", *map(str, runs), "--out", str(tmp_path)])
     main()

@@ -16,9 +16,11 @@ from fashion_classifier.bundle import DEFAULT_MODEL, Bundle
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, Journal
 from fashion_classifier.segmentation import Segmenter
 from train import photos
-from train.data import SHOES, FashionMNIST, PhonePhoto, Pictures, StreetGarment, target
+from train.data import SHOES, FashionMNIST, PhonePhoto, Pictures, StreetGarment, street_tops, target
+from train.outliers import FITTED
 from train.photo_augmentation import Framing
 from train.photos import (
+    OUTLIERS,
     Batches,
     Garment,
     Recipe,
@@ -28,7 +30,7 @@ from train.photos import (
     fit,
     network,
     phone_garment,
-    street_garment,
+    worn_garments,
 )
 from train.runs import WEIGHTS, load_config, load_history
 
@@ -116,7 +118,9 @@ def test_garments_of_the_sources() -> None:
     np.testing.assert_array_equal(phone.target, target(["Shirt"]))
 
     mask, figure = filled((40, 30), (5, 5, 10, 10), 1, 0) > 0, filled((40, 30), (0, 0, 30, 30), 1, 0) > 0
-    street = street_garment(StreetGarment("0001", "shoes", picture, mask, figure, (5, 5, 10, 10)))
+    hidden = next(key for key, kind in street_tops().items() if not kind)
+    shoes = StreetGarment("0001", "shoes", picture, mask, figure, (5, 5, 10, 10))
+    (street,) = worn_garments([replace(shoes, number=hidden[0], label=hidden[1]), shoes])
     np.testing.assert_array_equal(street.mask, mask * 255)
     np.testing.assert_array_equal(street.figure, figure * 255)
     assert street.mask.dtype == np.uint8
@@ -126,7 +130,7 @@ def test_garments_of_the_sources() -> None:
 def test_corrected_photos_are_learnt_from_and_thumbnails_are_not(tmp_path: Path) -> None:
     def predicted(picture: UInt8Array) -> Prediction:
         image = canonicalize(picture, segment=Half())
-        return Prediction(dict.fromkeys(LABELS, 0.1), image, Bundle(DEFAULT_MODEL))
+        return Prediction(dict.fromkeys(LABELS, 0.1), 1.0, image, Bundle(DEFAULT_MODEL))
 
     drawn = photo(shirt(60, 80), RED, (170, 170, 160))
     journal = Journal(tmp_path)
@@ -396,7 +400,9 @@ def test_command_line(tmp_path: Path, thumbnails: Pictures, monkeypatch: pytest.
     photos.main()
     (((recipe, phones, streets, of_thumbnails, run), named),) = calls
     assert recipe == Recipe(learning_rate=0.001)
-    assert [one.target.tolist() for one in phones] == [target(["Shirt"]).tolist(), target(SHOES).tolist()]
+    assert [one.target.tolist() for one in phones[:2]] == [target(["Shirt"]).tolist(), target(SHOES).tolist()]
+    assert len(phones) == 2 + OUTLIERS * len(FITTED)
+    assert not any(one.target.any() or one.is_top for one in phones[2:])
     assert np.mean(phones[0].mask > 0) == pytest.approx(shirt(60, 80).mean(), abs=0.1)
     assert 0 < len(streets) < 10
     assert all(one.target.tolist() == target(["Dress"]).tolist() for one in streets)

@@ -153,7 +153,14 @@ def test_a_version_is_one_commit(loopback: LoopbackHub, run: Run, bundle: Path, 
     assert [commit.message for commit in (first, second, third)] == ["initial commit", "Publish v1.0.0", "Publish v1.1.0"]
     assert (second.parent, third.parent) == (first.id, second.id)
     assert loopback.repositories[REPO].tags == {"v1.0.0": second.id, "v1.1.0": third.id}
-    assert set(second.files) == {".gitattributes", MANIFEST, *NETWORKS, "README.md", "figures/confusion.png"}
+    assert set(second.files) == {
+        ".gitattributes",
+        MANIFEST,
+        *NETWORKS,
+        "README.md",
+        "figures/confusion.png",
+        "figures/reliability.png",
+    }
     for name in (MANIFEST, *NETWORKS):
         assert second.files[name] == (bundle / name).read_bytes()
 
@@ -412,15 +419,17 @@ def test_the_card_says_what_was_measured(run: Run, bundle: Path, tmp_path: Path)
         f'from_pretrained("{REPO}", revision="v1.0.0")',
         "Accuracy **90.00%** (95 % interval 76.95% to 96.04%, n = 40)",  # Wilson's formula by hand: centre 0.8649, half 0.0954
         "![Confusion matrix: row true class, column answer](figures/confusion.png)",
-        "Expected calibration error on the 40 test images",
+        "Expected calibration error, 15 equal-mass bins: 0.",
+        "![Reliability diagram](figures/reliability.png)",
         "| Fashion-MNIST, Zalando SE | MIT |",
         "This version was not measured on photos.",
         *LABELS,
     ):
         assert part in card.content
     assert "Undefined" not in card.content
-    with Image.open(tmp_path / "figures" / "confusion.png") as figure:
-        assert figure.format == "PNG"
+    for name in ("confusion.png", "reliability.png"):
+        with Image.open(tmp_path / "figures" / name) as figure:
+            assert figure.format == "PNG"
 
 
 def test_photos_are_measured_where_given(run: Run, bundle: Path, tmp_path: Path) -> None:
@@ -471,10 +480,3 @@ def test_the_command_line_client_downloads_what_evaluates_the_same(
     assert (evaluation["n"], evaluation["accuracy"]) == (40, 0.9)
     card = ModelCard.load(tmp_path / "copy" / "README.md")
     assert round(evaluation["f1"], 4) in [result.metric_value for result in card.data.eval_results or []]
-
-
-def test_expected_calibration_error_by_hand() -> None:
-    """Bins of 1/15: 0.95 and 0.99 share the last one, 0.5 is alone. (|0.95 + 0.99 - 1| + |0.5 - 1|) / 3 = 1.44 / 3."""
-    error = publish.expected_calibration_error(np.array([0.95, 0.99, 0.5]), np.array([True, False, True]))
-    assert error == pytest.approx(0.48)
-    assert publish.expected_calibration_error(np.array([1.0, 1.0]), np.array([True, True])) == 0

@@ -1,0 +1,40 @@
+"""Logits -> what they mean: probabilities that can be trusted, and how much a picture is like what the network knows."""
+
+import numpy as np
+import numpy.typing as npt
+
+Float64Array = npt.NDArray[np.float64]
+
+
+def calibrated(logits: Float64Array, temperature: float) -> Float64Array:
+    """Probabilities (n, 10) of logits (looks, n, 10): the softmax at a temperature, averaged over the looks at a picture.
+
+    Guo et al. 2017, arXiv 1706.04599, section 4.2.
+    """
+    scaled = logits / temperature
+    exponentials = np.exp(scaled - scaled.max(axis=2, keepdims=True))
+    averaged: Float64Array = (exponentials / exponentials.sum(axis=2, keepdims=True)).mean(axis=0)
+    return averaged
+
+
+def energy(logits: Float64Array) -> Float64Array:
+    """Log of the sum of exponentials of logits (looks, n, 10), averaged over the looks: (n,), high for what was trained on.
+
+    The negative free energy of Liu et al. 2020, arXiv 2010.03759, equation 4.
+    """
+    largest = logits.max(axis=2)
+    sums = np.exp(logits - largest[..., np.newaxis]).sum(axis=2)
+    averaged: Float64Array = (largest + np.log(sums)).mean(axis=0)
+    return averaged
+
+
+def typicality(energies: Float64Array, known: npt.ArrayLike) -> Float64Array:
+    """Where energies lie among those of known pictures: (n,) in [0, 1], the share of known pictures that have less.
+
+    Args:
+        energies: (n,) of the pictures in question.
+        known: Quantiles of the known pictures' energies, ascending, evenly spaced from the 0th to the 100th percentile.
+    """
+    known = np.asarray(known, np.float64)
+    share: Float64Array = np.interp(energies, known, np.linspace(0, 1, len(known)))
+    return share

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+from scipy.special import logsumexp, softmax
+
+from fashion_classifier.confidence import calibrated, energy, typicality
+
+LOGITS = np.random.default_rng(0).normal(0, 5, (3, 40, 10))
+
+
+def test_calibrated_by_hand() -> None:
+    # odds 1 : 4 and 4 : 1 of two looks; at temperature 2 they are 1 : 2 and 2 : 1
+    logits = np.log([[[1.0, 4.0]], [[4.0, 1.0]]])
+    np.testing.assert_allclose(calibrated(logits[:1], 1), [[0.2, 0.8]])
+    np.testing.assert_allclose(calibrated(logits[:1], 2), [[1 / 3, 2 / 3]])
+    np.testing.assert_allclose(calibrated(logits, 2), [[0.5, 0.5]])
+
+
+def test_against_scipy() -> None:
+    np.testing.assert_allclose(calibrated(LOGITS, 0.7), softmax(LOGITS / 0.7, axis=2).mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(energy(LOGITS), logsumexp(LOGITS, axis=2).mean(axis=0), rtol=1e-12)
+
+
+def test_large_logits_do_not_overflow() -> None:
+    logits = np.array([[[5_000.0, 0.0], [-5_000.0, -5_000.0]]])
+    np.testing.assert_allclose(calibrated(logits, 0.5), np.array([[1, 0], [0.5, 0.5]]))
+    np.testing.assert_allclose(energy(logits), np.array([5_000, -5_000 + np.log(2)]))
+
+
+def test_typicality_by_hand() -> None:
+    # the known pictures' quartiles: a quarter lies below 2, half below 4
+    known = (0.0, 2.0, 4.0, 5.0, 9.0)
+    asked = np.array([-1.0, 0.0, 1.0, 2.0, 4.5, 9.0, 100.0])
+    np.testing.assert_allclose(typicality(asked, known), [0, 0, 0.125, 0.25, 0.625, 1, 1])
+
+
+def test_typicality_of_the_known_pictures_is_uniform() -> None:
+    energies = energy(LOGITS)
+    found = typicality(energies, np.quantile(energies, np.linspace(0, 1, 101)))
+    assert np.sort(found) == pytest.approx(np.linspace(0, 1, 40), abs=0.01)
