@@ -1,0 +1,104 @@
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawn_garments import photo, shirt
+from PIL import Image
+
+from fashion_classifier import FashionClassifier
+from fashion_classifier.bundle import DEFAULT_MODEL
+from train.data import Pictures, split_of
+from train.reproduce import Sources, Step, main, run, steps
+
+FOLDERS = Path("data"), Path("photos"), Path("street")
+
+
+def test_the_chain_from_nothing() -> None:
+    listed = steps(Path("out"), "1.2.0", Sources(*FOLDERS, initial=None))
+    trained = [step.arguments for step in listed if "--run" in step.arguments]
+    runs = [arguments[arguments.index("--run") + 1] for arguments in trained]
+    of_photos = ["out/segmentation", "out/photos-first", "out/resnet", "out/photos"]
+    assert runs == [*(f"out/{name}-{seed}" for name in ("ann", "cnn") for seed in range(3)), "out/resnet-first", *of_photos]
+    assert [arguments[-2:] for arguments in trained if arguments[0] == "resnet-continued"] == [
+        ("--initial", "out/resnet-first")
+    ]
+    assert not any("--epochs" in arguments for arguments in trained[:-1])
+    made: set[str] = set()  # nothing is used before it is there
+    for step in listed:
+        used = {
+            argument for argument in step.arguments if argument.startswith("out/") and not argument.startswith("out/report")
+        }
+        new = {f"{path}/bundle" for path in used} if step.module == "train.export" else set()
+        if "--run" in step.arguments:
+            new = {step.arguments[step.arguments.index("--run") + 1]}
+        assert used - new <= made, step
+        made |= new
+    assert [step.module for step in listed[-4:]] == [
+        "train.evaluate",
+        "train.evaluate_photos",
+        "train.evaluate_typicality",
+        "train.compare",
+    ]
+
+
+def test_a_bundle_to_start_from() -> None:
+    listed = steps(Path("out"), "1.2.0", Sources(*FOLDERS, initial=Path("bundle")), smoke=True)
+    assert "train.segmentation" not in {step.module for step in listed}
+    trained = [step for step in listed if "--run" in step.arguments]
+    assert len(trained) == 6 + 2
+    assert all(step.arguments[len(step.arguments) - step.arguments[::-1].index("--epochs")] == "1" for step in trained)
+    assert [step.arguments[step.arguments.index("--initial") + 1] for step in trained[6:]] == ["bundle", "bundle"]
+
+
+def test_what_a_step_takes() -> None:
+    taken = run(Step("timeit", ("-n", "1", "-r", "1", "sum(range(3_000_000))")))
+    assert 0 < taken.core_hours < taken.hours * 1.5 < 0.05
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    path.write_bytes(struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes())
+
+
+@pytest.fixture
+def sources(tmp_path: Path, thumbnails: Pictures) -> Path:
+    """5,400 training images, of which 400 are left to train on, six phone photos and twenty of the street."""
+    labels = thumbnails.targets.argmax(axis=1).astype(np.uint8)
+    write_idx(tmp_path / "train-images-idx3-ubyte", np.tile(thumbnails.images, (27, 1, 1)))
+    write_idx(tmp_path / "train-labels-idx1-ubyte", np.tile(labels, 27))
+    write_idx(tmp_path / "t10k-images-idx3-ubyte", thumbnails.images)
+    write_idx(tmp_path / "t10k-labels-idx1-ubyte", labels)
+    for folder in ("images", "photos", "masks"):
+        (tmp_path / folder).mkdir()
+    rows = ["image,sender_id,label,kids"]
+    for split in ("training", "validation", "test"):
+        sender = next(name for name in map(str, range(100)) if split_of(name) == split)
+        for label in ("Shirt", "Hat"):
+            rows.append(f"{split}-{label},{sender},{label},False")
+            drawn = photo(shirt(60, 80), (200, 20, 20), (170, 170, 160))
+            Image.fromarray(drawn).save(tmp_path / "images" / f"{split}-{label}.jpg")
+    (tmp_path / "photos.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "labels.json").write_text('["null", "skin", "coat"]')
+    for number in range(0, 200, 10):
+        Image.fromarray(photo(shirt(90, 120), (20, 40, 160), (90, 120, 80))).save(tmp_path / "photos" / f"{number:04}.jpg")
+        Image.fromarray(shirt(90, 120).astype(np.uint8) * 2).save(tmp_path / "masks" / f"{number:04}.png")
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_the_whole_chain_for_a_moment(sources: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    folders = [f"--{name}={sources}" for name in ("data", "photos", "street")]
+    main(["--out", str(out), "--version", "9.9.9", *folders, "--initial", str(DEFAULT_MODEL), "--smoke"])
+    classifier = FashionClassifier.from_pretrained(out / "resnet" / "bundle")
+    assert classifier.version == "9.9.9"
+    assert classifier.bundle.manifest.photo is not None
+    assert classifier.bundle.manifest.training["initial"]["recipe"]["architecture"] == "resnet"
+    assert json.loads((out / "report" / "evaluation.json").read_text())["n"] == 200
+    assert json.loads((out / "report" / "photos.json").read_text()).keys() == {"photos", "street"}
+    assert (out / "report" / "typicality.md").is_file()
+    assert "± " in (out / "report" / "comparison.md").read_text()
+    taken = json.loads((out / "steps.json").read_text())
+    assert len(taken) == 6 + 6 + 2 + 1 + 4
+    assert all(step["core_hours"] > 0 for step in taken)

@@ -1,0 +1,138 @@
+"""From the data to the bundle and its reports in one command.
+
+    python -m train.reproduce --out runs/1.2.0 --version 1.2.0 --data DATA --photos PHOTOS --street STREET
+    python -m train.reproduce ... --initial fashion_classifier/default_model
+
+Trains every network, exports the bundles, measures them on test data and writes the reports to OUT/report. The bundle to ship
+is OUT/resnet/bundle. Started again after an interruption it goes on where it stopped. With --initial the networks start from
+those of a bundle, whose segmentation network is kept; without it the networks for photos start from ImageNet's weights (the
+extra "imagenet"). What each step took is in OUT/steps.json. --smoke trains each network for a moment only, to see whether the
+chain holds.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+SEEDS = ("0", "1", "2")  # of the networks that take minutes
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command: what is run with `python -m`, and its arguments."""
+
+    module: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a step took of the wall clock, and of all processor cores together."""
+
+    step: Step
+    hours: float
+    core_hours: float
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Folders of the data, and the bundle to start from, if any."""
+
+    data: Path
+    photos: Path
+    street: Path
+    initial: Path | None
+
+
+def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> list[Step]:
+    """All commands, in order."""
+    data, photos, street = ("--data", f"{sources.data}"), ("--photos", f"{sources.photos}"), ("--street", f"{sources.street}")
+    report, numbered = ("--out", f"{out / 'report'}"), ("--version", version)
+    moment = ("--epochs", "1") if smoke else ()  # the last of two equal options counts
+
+    def fit(recipe: str, run: str, *options: str) -> Step:
+        return Step("train.fit", (recipe, "--run", f"{out / run}", *data, *options, *moment))
+
+    def train_photos(run: str, *options: str) -> Step:
+        segmentation = f"{sources.initial or out / 'segmentation'}"
+        batches = ("--batches", "2") if smoke else ()
+        given = ("--run", f"{out / run}", "--segmentation", segmentation, *photos, *street, *data)
+        return Step("train.photos", (*given, *options, *moment, *batches))
+
+    def export(run: str, *options: str) -> Step:
+        return Step("train.export", (f"{out / run}", f"{out / run / 'bundle'}", *numbered, *data, *options))
+
+    baselines = {f"{name}-{seed}": (name, seed) for name in ("ann", "cnn") for seed in SEEDS}
+    listed = [fit(name, run, "--seed", seed) for run, (name, seed) in baselines.items()]
+    listed += [export(run) for run in baselines]
+    if sources.initial is None:
+        listed += [
+            fit("resnet", "resnet-first"),
+            Step("train.segmentation", ("--run", f"{out / 'segmentation'}", *photos, *street, *moment)),
+            train_photos("photos-first"),
+        ]
+    of_thumbnails, of_photos = sources.initial or out / "resnet-first", sources.initial or out / "photos-first"
+    again = ("--epochs", "20", "--learning-rate", "0.0003", "--seed", "1")
+    bundle = f"{out / 'resnet' / 'bundle'}"
+    return [
+        *listed,
+        fit("resnet-continued", "resnet", "--initial", f"{of_thumbnails}"),
+        train_photos("photos", "--initial", f"{of_photos}", *again),
+        export(
+            "resnet",
+            *("--segmentation", f"{sources.initial or out / 'segmentation'}", "--photo-run", f"{out / 'photos'}"),
+            *(*photos, *street),
+        ),
+        Step("train.evaluate", (bundle, *data, *report)),
+        Step("train.evaluate_photos", (bundle, *photos, *street, *report)),
+        Step("train.evaluate_typicality", (bundle, *photos, *data, *report)),
+        Step("train.compare", (*(f"{out / run}" for run in baselines), f"{out / 'resnet'}", *data, *report)),
+    ]
+
+
+def run(step: Step) -> Taken:
+    """Run a command from this project's root.
+
+    Raises:
+        subprocess.CalledProcessError: It failed.
+    """
+    print(f"== python -m {step.module} {' '.join(step.arguments)}", flush=True)
+    start, before = time.perf_counter(), _core_seconds()
+    subprocess.run([sys.executable, "-m", step.module, *step.arguments], check=True, cwd=Path(__file__).parent.parent)
+    return Taken(step, (time.perf_counter() - start) / 3600, (_core_seconds() - before) / 3600)
+
+
+def _core_seconds() -> float:
+    """Processor time of all child processes that have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def main(options: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder of all runs and reports")
+    parser.add_argument("--version", required=True, help='of the model, such as "1.2.0"')
+    parser.add_argument("--data", type=Path, required=True, help="folder of Fashion-MNIST's IDX files")
+    parser.add_argument("--photos", type=Path, required=True, help="folder of the phone photos (photos.csv, images/)")
+    parser.add_argument("--street", type=Path, required=True, help="folder of the street photos (labels.json, photos/, masks/)")
+    parser.add_argument("--initial", type=Path, help="a bundle whose networks to start from")
+    parser.add_argument("--smoke", action="store_true", help="train every network for a moment only")
+    arguments = parser.parse_args(options)
+    initial = arguments.initial and arguments.initial.resolve()
+    sources = Sources(arguments.data.resolve(), arguments.photos.resolve(), arguments.street.resolve(), initial)
+    out = arguments.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    taken: list[Taken] = []
+    for step in steps(out, arguments.version, sources, smoke=arguments.smoke):
+        taken.append(run(step))
+        (out / "steps.json").write_text(json.dumps([asdict(one) for one in taken], indent=1) + "\n")
+    print(f"{out / 'resnet' / 'bundle'}: {sum(one.core_hours for one in taken):.2f} core-hours")
+
+
+if __name__ == "__main__":
+    main()
