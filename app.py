@@ -33,13 +33,14 @@ from fashion_classifier.images import FORMATS, to_rgb
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, journal_from_environment
 
 EXAMPLES = Path(__file__).parent / "examples"
+REPORT = Path(__file__).parent / "report"  # what train.compare wrote
 METHODS: list[tuple[str, Method]] = [("Grad-CAM", "gradcam"), ("Grad-CAM++", "gradcam++"), ("Score-CAM", "scorecam")]
 PREDICTED = "the answer"  # the target of an explanation unless another name is chosen
 MAX_DATA_URL = 20_000_000  # characters, three quarters as many bytes; uploads have max_file_size
 NOT_SURE = "Not sure: this may be none of the ten"
 LAUNCH_OPTIONS: dict[str, Any] = {
     "theme": gr.themes.Soft(),
-    "css": "#thumbnail img {image-rendering: pixelated}",
+    "css": "#thumbnail img {image-rendering: pixelated} #comparison :is(th, td) {word-break: normal}",
     "max_file_size": "50mb",
     "show_error": True,
     "enable_monitoring": False,
@@ -59,9 +60,10 @@ def predict_endpoint(image: dict[str, Any] | None) -> dict[str, Any]:
         image: A picture file: JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF.
 
     Returns:
-        label (one of ten), confidence in [0, 1], uncertain (true: probably none of the ten), message, probabilities of all
-        ten, model_version, model_commit (null: the embedded model), fallback (why the embedded model stands in for the
-        configured one; null: it does not).
+        label (one of ten), confidence in [0, 1], uncertain (true: probably none of the ten), typicality in [0, 1] (how much
+        the picture is like what the network knows), message (the answer in words), top (the three most probable names with
+        their probabilities), probabilities of all ten, model_version, model_commit (null: the embedded model), fallback (why
+        the embedded model stands in for the configured one; null: it does not).
     """
     prediction, _ = _recorded(image)
     return _to_dict(prediction)
@@ -99,7 +101,7 @@ def show_prediction(image: dict[str, Any] | None) -> tuple[Any, ...]:
         return "", None, None, None, None, "", ""
     prediction, event = _recorded(image)
     seen = _isolated(prediction), _view(prediction), _enlarged(prediction)
-    return f"## {_verdict(prediction)}", prediction.probabilities, *seen, _provenance(prediction), event
+    return f"## {_verdict(prediction)}\n{_reason(prediction)}", prediction.probabilities, *seen, _provenance(prediction), event
 
 
 def show_explanation(image: dict[str, Any] | None, target: str, method: Method) -> tuple[Image.Image | None, str]:
@@ -194,8 +196,22 @@ def _verdict(prediction: Prediction) -> str:
     return f"{prediction.label}, {prediction.confidence:.0%}"
 
 
+def _reason(prediction: Prediction) -> str:
+    """How typical the picture is, in words, and what it would be if it were one of the ten."""
+    share = f"{prediction.typicality:.0%}" if prediction.typicality >= 0.01 else "less than 1%"
+    below = prediction.bundle.manifest.uncertain_below
+    typical = f"Of good pictures, {share} are less typical than this one"
+    if prediction.uncertain:
+        return f"{typical}; below {below:.0%} it counts as unknown. If it is one of the ten, most likely {prediction.label}."
+    return f"{typical}."
+
+
 def _to_dict(prediction: Prediction) -> dict[str, Any]:
-    return prediction.to_dict() | {"message": _verdict(prediction), "fallback": fallback_reason}
+    return prediction.to_dict() | {
+        "top": prediction.top(3),
+        "message": _verdict(prediction),
+        "fallback": fallback_reason,
+    }
 
 
 def _provenance(prediction: Prediction) -> str:
@@ -242,6 +258,21 @@ def _warm_up() -> None:
     explain(classifier.predict(_examples()[0]))
 
 
+def _show_comparison() -> None:
+    """How the networks compare on Fashion-MNIST's test images, as `train.compare` reported it."""
+    gr.Markdown((REPORT / "comparison.md").read_text(encoding="utf-8"), elem_id="comparison")
+    captions = {
+        "rescued.png": "Confused by the dense network, named right by the residual one",
+        "curves.png": "Accuracy by epoch",
+        **{f"confusion-{name}.png": f"Confusion matrix, {name}" for name in ("ann", "cnn", "resnet")},
+    }
+    with gr.Row():
+        for name, caption in captions.items():
+            with gr.Column(min_width=320):
+                gr.Markdown(f"### {caption}")
+                gr.Image(str(REPORT / name), show_label=False, format="png", interactive=False, buttons=["fullscreen"])
+
+
 def build() -> gr.Blocks:
     """The page with its endpoints."""
     page: gr.Blocks
@@ -250,68 +281,80 @@ def build() -> gr.Blocks:
             "# Fashion classifier\nDrop in a picture of one garment: a phone photo, a shop picture or a Fashion-MNIST "
             f"thumbnail. The answer is one of {', '.join(LABELS[:-1])} and {LABELS[-1]}, or *not sure*."
         )
-        with gr.Row():
-            with gr.Column():
-                picture = gr.Image(
-                    label="Picture", sources=["upload", "webcam", "clipboard"], type="filepath", height=320, elem_id="picture"
-                )
-                picture.data_model = PictureData
-            with gr.Column():
-                verdict = gr.Markdown(elem_id="verdict")
-                bars = gr.Label(label="Probabilities", num_top_classes=3, show_heading=False, elem_id="bars")
-                version = gr.Markdown(elem_id="version")
-        gr.Examples(
-            _examples(), picture, label="Examples", cache_examples=False, examples_per_page=12, api_visibility="private"
-        )
-        view: dict[str, Any] = {"format": "png", "interactive": False, "height": 300, "buttons": ["download", "fullscreen"]}
-        with gr.Row():
-            isolated = gr.Image(label="Garment found", elem_id="isolated", **view)
-            seen = gr.Image(label="Seen by the network", elem_id="seen", **view)
-            thumbnail = gr.Image(label="In 28x28 pixels", elem_id="thumbnail", **view)
-            with gr.Column():
-                overlay = gr.Image(label="What speaks for it", elem_id="overlay", **view)
-                comment = gr.Markdown(elem_id="comment")
-        with gr.Row():
-            target = gr.Dropdown([PREDICTED, *LABELS], value=PREDICTED, label="Explain", elem_id="target")
-            method = gr.Dropdown(METHODS, value="gradcam", label="Method", elem_id="method")
+        with gr.Tab("Classify"):
+            with gr.Row():
+                with gr.Column():
+                    picture = gr.Image(
+                        label="Picture",
+                        sources=["upload", "webcam", "clipboard"],
+                        type="filepath",
+                        height=320,
+                        elem_id="picture",
+                    )
+                    picture.data_model = PictureData
+                with gr.Column():
+                    verdict = gr.Markdown(elem_id="verdict")
+                    bars = gr.Label(label="Probabilities", num_top_classes=3, show_heading=False, elem_id="bars")
+                    version = gr.Markdown(elem_id="version")
+            gr.Examples(
+                _examples(), picture, label="Examples", cache_examples=False, examples_per_page=12, api_visibility="private"
+            )
+            view: dict[str, Any] = {"format": "png", "interactive": False, "height": 300, "buttons": ["download", "fullscreen"]}
+            with gr.Row():
+                isolated = gr.Image(label="Garment found", elem_id="isolated", **view)
+                seen = gr.Image(label="Seen by the network", elem_id="seen", **view)
+                thumbnail = gr.Image(label="In 28x28 pixels", elem_id="thumbnail", **view)
+                with gr.Column():
+                    overlay = gr.Image(label="What speaks for it", elem_id="overlay", **view)
+                    comment = gr.Markdown(elem_id="comment")
+            with gr.Row():
+                target = gr.Dropdown([PREDICTED, *LABELS], value=PREDICTED, label="Explain", elem_id="target")
+                method = gr.Dropdown(METHODS, value="gradcam", label="Method", elem_id="method")
 
-        event = gr.State("")
-        with gr.Accordion("Is the answer wrong?", open=False, elem_id="correction"):
-            right = gr.Dropdown([*LABELS, NONE_OF_THE_TEN], value=None, label="The right name", elem_id="right")
-            keep = gr.Checkbox(label="Keep my picture, so that the network can learn from it")
-            send = gr.Button("Send")
-            thanks = gr.Markdown(elem_id="thanks")
-        answers, reasons = [verdict, bars, isolated, seen, thumbnail, version, event], [overlay, comment]
-        # preprocess=False: Gradio's own decoding drops transparency and clips 16-bit gray; the library decodes.
-        shown = picture.change(
-            show_prediction,
-            picture,
-            answers,
-            preprocess=False,
-            api_visibility="private",
-            **MODEL_CALLS,
-        )
-        explanation: dict[str, Any] = {
-            "fn": show_explanation,
-            "inputs": [picture, target, method],
-            "outputs": reasons,
-            "preprocess": False,
-            "api_visibility": "private",
-        } | MODEL_CALLS
-        shown.success(**explanation)
-        # a picture that cannot be read must not leave the former one's answer standing
-        shown.failure(
-            lambda: (*show_prediction(None), *show_explanation(None, PREDICTED, "gradcam")),
-            None,
-            [*answers, *reasons],
-            api_visibility="private",
-        )
-        shown.then(lambda: "", None, thanks, api_visibility="private")
-        send.click(
-            send_correction, [picture, event, right, keep], thanks, preprocess=False, api_visibility="private", **MODEL_CALLS
-        )
-        target.change(**explanation)
-        method.change(**explanation)
+            event = gr.State("")
+            with gr.Accordion("Is the answer wrong?", open=False, elem_id="correction"):
+                right = gr.Dropdown([*LABELS, NONE_OF_THE_TEN], value=None, label="The right name", elem_id="right")
+                keep = gr.Checkbox(label="Keep my picture, so that the network can learn from it")
+                send = gr.Button("Send")
+                thanks = gr.Markdown(elem_id="thanks")
+            answers, reasons = [verdict, bars, isolated, seen, thumbnail, version, event], [overlay, comment]
+            # preprocess=False: Gradio's own decoding drops transparency and clips 16-bit gray; the library decodes.
+            shown = picture.change(
+                show_prediction,
+                picture,
+                answers,
+                preprocess=False,
+                api_visibility="private",
+                **MODEL_CALLS,
+            )
+            explanation: dict[str, Any] = {
+                "fn": show_explanation,
+                "inputs": [picture, target, method],
+                "outputs": reasons,
+                "preprocess": False,
+                "api_visibility": "private",
+            } | MODEL_CALLS
+            shown.success(**explanation)
+            # a picture that cannot be read must not leave the former one's answer standing
+            shown.failure(
+                lambda: (*show_prediction(None), *show_explanation(None, PREDICTED, "gradcam")),
+                None,
+                [*answers, *reasons],
+                api_visibility="private",
+            )
+            shown.then(lambda: "", None, thanks, api_visibility="private")
+            send.click(
+                send_correction,
+                [picture, event, right, keep],
+                thanks,
+                preprocess=False,
+                api_visibility="private",
+                **MODEL_CALLS,
+            )
+            target.change(**explanation)
+            method.change(**explanation)
+        with gr.Tab("Comparison"):
+            _show_comparison()
 
         answer, reason, heat = gr.JSON(visible=False), gr.JSON(visible=False), gr.Image(format="png", visible=False)
         endpoint = gr.Button(visible=False)

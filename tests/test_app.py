@@ -44,6 +44,7 @@ def test_the_client_gets_the_librarys_answers(client: Client, example_labels: di
         expected = predict(path)
         assert {key: answer[key] for key in expected.to_dict()} == expected.to_dict()
         assert answer["fallback"] is None
+        assert answer["top"] == [list(pair) for pair in expected.top(3)]
         assert (answer["message"] == "Not sure: this may be none of the ten") == expected.uncertain
 
 

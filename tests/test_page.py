@@ -88,6 +88,25 @@ def test_an_example_another_target_and_a_bad_file(page: Page, tmp_path: Path) ->
     expect(verdict(page)).to_have_count(0)
 
 
+def test_none_of_the_ten_is_said_and_its_best_guesses_are_shown(page: Page) -> None:
+    expected = predict("examples/hat.jpg")
+    assert expected.uncertain
+    page.locator("#picture input[type=file]").set_input_files("examples/hat.jpg")
+    expect(verdict(page)).to_have_text("Not sure: this may be none of the ten")
+    expect(page.locator("#verdict")).to_contain_text(f"If it is one of the ten, most likely {expected.label}.")
+    for label, _ in expected.top(3):
+        expect(page.locator("#bars")).to_contain_text(label)
+
+
+def test_the_comparison_has_a_tab(page: Page) -> None:
+    expect(page.locator("#comparison")).to_be_hidden()
+    page.get_by_role("tab", name="Comparison").click()
+    expect(page.locator("#comparison table").first).to_be_visible()
+    expect(page.locator("#comparison")).to_contain_text("T-shirt/top and Shirt")
+    expect(page.get_by_text("Confusion matrix, resnet")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
 def test_a_correction_is_noted(page: Page) -> None:
     page.locator(".gallery-item").nth(1).click()
     expect(verdict(page)).to_contain_text("%")

@@ -22,7 +22,7 @@ from fashion_classifier.classifier import MODEL_VARIABLE
 from fashion_classifier.hub import hub_errors, load, parse_reference
 
 ROOT = Path(__file__).parent.parent
-CONTENT = ("app.py", "fashion_classifier", "examples", "requirements.txt", "LICENSE")
+CONTENT = ("app.py", "fashion_classifier", "examples", "report", "requirements.txt", "LICENSE")
 NO_PAID_PLAN = (
     "The Hub asks for a paid plan before it makes this Space (HTTP 402). Make it by hand on the website, choose a plan, or "
     "deploy to an existing Space; then run this command again."

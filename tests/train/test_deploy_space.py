@@ -53,6 +53,8 @@ def test_dry_run_writes_what_a_space_needs(
         "LICENSE",
         "fashion_classifier/__init__.py",
         "examples/coat.jpg",
+        "report/comparison.md",
+        "report/rescued.png",
     } <= staged
     assert not any(name.startswith(("tests/", "train/", "docs/", ".")) or "__pycache__" in name for name in staged)
     card = RepoCard.load(tmp_path / "space" / "README.md")
