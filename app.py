@@ -198,7 +198,8 @@ def _verdict(prediction: Prediction) -> str:
 
 def _reason(prediction: Prediction) -> str:
     """How typical the picture is, in words, and what it would be if it were one of the ten."""
-    share = f"{prediction.typicality:.0%}" if prediction.typicality >= 0.01 else "less than 1%"
+    typical_share = min(max(prediction.typicality, 0.001), 0.999)
+    share = f"{typical_share:.1%}" if typical_share < 0.1 or typical_share > 0.99 else f"{typical_share:.0%}"
     below = prediction.bundle.manifest.uncertain_below
     typical = f"Of good pictures, {share} are less typical than this one"
     if prediction.uncertain:
@@ -233,9 +234,10 @@ def _isolated(prediction: Prediction) -> Image.Image:
 
 
 def _view(prediction: Prediction) -> Image.Image:
-    """The view in colour that the network for photos was shown; for a thumbnail the 28x28 image itself."""
+    """The view in colour that the network for photos was shown, or the 28x28 image that the one for thumbnails was."""
     image = prediction.image
-    return _at_least(Image.fromarray(image.view if image.is_photo else image.pixels))
+    by_photo_network = image.is_photo and prediction.bundle.manifest.photo
+    return _at_least(Image.fromarray(image.view if by_photo_network else image.pixels))
 
 
 def _enlarged(prediction: Prediction) -> Image.Image:

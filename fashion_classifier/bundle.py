@@ -61,7 +61,8 @@ class Manifest:
         temperature: The logits are divided by it before the softmax (Guo et al. 2017, arXiv 1706.04599).
         flip: Whether probabilities are averaged over the image and its mirror image.
         energies: Quantiles of the energy scores of good validation thumbnails, ascending, evenly spaced from the 0th to the
-            100th percentile; they turn a score into a typicality (`fashion_classifier.confidence`).
+            100th percentile; they turn a score into a typicality (`fashion_classifier.confidence`). Without a network for
+            photos they serve for photos as well, which score lower.
         uncertain_below: Typicality under which a picture counts as probably none of the ten.
         explanation_layer: The layer whose maps Grad-CAM weighs; None where a network has none.
         photo: The network for photos; None where that for thumbnails names them too.
@@ -102,8 +103,8 @@ def _accepted_photo_network(content: dict[str, Any]) -> bool:
 
 
 def _accepted_quantiles(values: list[Any]) -> bool:
-    numbers = all(isinstance(value, int | float) and math.isfinite(value) for value in values)
-    return numbers and len(values) > 1 and values == sorted(values)
+    numbers = all(isinstance(value, float) and math.isfinite(value) for value in values)
+    return numbers and len(values) > 1 and values == sorted(values) and values[0] < values[-1]
 
 
 _ACCEPTED_VALUES: dict[str, tuple[type | UnionType, Callable[[Any], bool]]] = {
@@ -114,7 +115,7 @@ _ACCEPTED_VALUES: dict[str, tuple[type | UnionType, Callable[[Any], bool]]] = {
     "temperature": (int | float, lambda value: 0 < value < math.inf),
     "flip": (bool, lambda value: True),
     "energies": (list, _accepted_quantiles),
-    "uncertain_below": (int | float, lambda value: math.isfinite(value)),
+    "uncertain_below": (int | float, lambda value: 0 <= value <= 1),
     "explanation_layer": (str | NoneType, lambda value: value != ""),
     "photo": (dict | NoneType, lambda value: value is None or _accepted_photo_network(value)),
     "metrics": (dict, lambda value: True),
@@ -147,8 +148,11 @@ class Bundle:
         names = {field.name for field in fields(Manifest)}
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             received = content.get("format") if isinstance(content, dict) else type(content).__name__
-            newer = isinstance(received, int) and received > FORMAT
-            remedy = " It was made for a newer version of this package: update fashion-classifier." if newer else ""
+            remedy = ""
+            if isinstance(received, int) and received > FORMAT:
+                remedy = " It was made for a newer version of this package: update fashion-classifier."
+            elif isinstance(received, int):
+                remedy = " It was made for an older version of this package: use that one, or another model."
             raise InvalidBundleError(self.path, f"{MANIFEST} has format {received!r}, this package reads {FORMAT}.{remedy}")
         if content.keys() != names:
             missing, unknown = sorted(names - content.keys()), sorted(content.keys() - names)

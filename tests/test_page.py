@@ -103,7 +103,12 @@ def test_the_comparison_has_a_tab(page: Page) -> None:
     page.get_by_role("tab", name="Comparison").click()
     expect(page.locator("#comparison table").first).to_be_visible()
     expect(page.locator("#comparison")).to_contain_text("T-shirt/top and Shirt")
-    expect(page.get_by_text("Confusion matrix, resnet")).to_be_visible()
+    figures = page.get_by_role("tabpanel").filter(has=page.locator("#comparison")).locator("img")
+    expect(figures).to_have_count(5)
+    for figure in figures.all():
+        figure.scroll_into_view_if_needed()
+        expect(figure).to_have_js_property("complete", True)
+        assert figure.evaluate("image => image.naturalWidth") > 300
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 

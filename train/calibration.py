@@ -76,6 +76,7 @@ def reliability(confidences: Sequence[float], right: Sequence[bool]) -> Reliabil
             paired=True,
             vectorized=False,
             method="percentile",
+            batch=100,
             rng=np.random.default_rng(0),
         ).confidence_interval
         interval = float(found.low), float(found.high)

@@ -146,7 +146,8 @@ def _lesson(entries: list[Entry]) -> list[str]:
     return [
         f"The {first.name} takes the 784 pixels as so many unrelated numbers; {among} of its {wrong:,} errors are between "
         f"{', '.join(TOPS[:-1])} and {TOPS[-1]}, which differ in collars, buttons and sleeves: small things that may sit "
-        f"anywhere. A convolution looks for the same small thing everywhere. Of those errors, {' and '.join(left)}."
+        f"anywhere. A convolution looks for the same small thing everywhere. Of such errors, {' and '.join(left)}. Part of "
+        "what the last network gains is its longer training on mirrored, moved and partly erased images."
     ]
 
 

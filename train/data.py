@@ -141,7 +141,7 @@ def target(labels: Iterable[str]) -> Float32Array:
     return np.array([label in members for label in LABELS], np.float32)
 
 
-def balanced(targets: Float32Array, share: float = 0.5) -> npt.NDArray[np.float64]:
+def balanced(targets: Float32Array, share: float) -> npt.NDArray[np.float64]:
     """For each target the probability to be drawn: its set of classes counts as its number of pictures to the power `share`."""
     _, kinds, counts = np.unique(targets, axis=0, return_inverse=True, return_counts=True)
     weights = counts[kinds.reshape(-1)].astype(np.float64) ** (share - 1.0)

@@ -23,6 +23,7 @@ from fashion_classifier.hub import hub_errors, load, parse_reference
 
 ROOT = Path(__file__).parent.parent
 CONTENT = ("app.py", "fashion_classifier", "examples", "report", "requirements.txt", "LICENSE")
+LEFT_OUT = ("__pycache__", "*.pyi", "errors-*")  # contact sheets of errors show people who were not asked
 NO_PAID_PLAN = (
     "The Hub asks for a paid plan before it makes this Space (HTTP 402). Make it by hand on the website, choose a plan, or "
     "deploy to an existing Space; then run this command again."
@@ -46,7 +47,7 @@ def stage(folder: Path, model: tuple[str, Bundle] | None = None) -> None:
     for name in CONTENT:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyi"))
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(*LEFT_OUT))
         else:
             shutil.copy2(source, folder / name)
     card = RepoCard.load(ROOT / "README.md", ignore_metadata_errors=True)

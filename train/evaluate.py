@@ -69,7 +69,8 @@ class Evaluation:
             f"{self.precision:.4f}, recall {self.recall:.4f}, F1 {self.f1:.4f}.",
             "",
             f"Expected calibration error, {BINS} equal-mass bins: {self.calibration.error:.4f} (95 % interval "
-            f'{self.calibration.interval[0]:.4f} to {self.calibration.interval[1]:.4f}). "Not sure" of {self.uncertain:.1%}.',
+            f"{self.calibration.interval[0]:.4f} to {self.calibration.interval[1]:.4f}, resampled, which lies somewhat high). "
+            f'"Not sure" of {self.uncertain:.1%}.',
             "",
             "| class | n | precision | recall | F1 |",
             "|---|---|---|---|---|",

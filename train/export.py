@@ -70,7 +70,7 @@ def export(
         out: Folder of the bundle; a former bundle there is replaced.
         version: Of the model, such as "1.0.0".
         data: Fashion-MNIST; its validation part calibrates, its test part is measured.
-        segmentation: A finished run of `train.segmentation`; None for the network of the embedded bundle.
+        segmentation: A finished run of `train.segmentation`, or a bundle; None for the network of the embedded bundle.
         photo_run: A finished run of `train.photos`; None for a bundle without a network for photos.
         photos: Folder of the phone photos, for a network for photos: the validation senders' calibrate it.
         street: Folder of the street photos, to measure the masks and the answers on its validation photos.
@@ -239,7 +239,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder of the bundle")
     parser.add_argument("--version", required=True, help='of the model, such as "1.0.0"')
     parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
-    parser.add_argument("--segmentation", type=Path, help="a finished run of train.segmentation")
+    parser.add_argument("--segmentation", type=Path, help="a finished run of train.segmentation, or a bundle")
     parser.add_argument("--photo-run", type=Path, help="a finished run of train.photos")
     parser.add_argument(
         "--photos", type=Path, help="folder of the phone photos, whose validation senders calibrate --photo-run"

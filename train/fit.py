@@ -164,8 +164,10 @@ def fit(recipe: Recipe, data: FashionMNIST, run: Path, *, initial: Path | None =
         command: What was typed, for the record.
 
     Raises:
-        ValueError: The recipe leaves easy pictures out, and there is no network to say which are easy.
+        ValueError: The recipe leaves easy pictures out, and there is no network to say which are easy; or its share is none.
     """
+    if not 0 < recipe.easy_share <= 1:
+        raise ValueError(f"The easy share must be above 0 and at most 1, received {recipe.easy_share}.")
     if recipe.easy_share < 1 and initial is None:
         raise ValueError(f"An easy share of {recipe.easy_share} needs a network that says what is easy: give --initial.")
     config = {

@@ -1,6 +1,6 @@
 """Pictures of none of the ten: drawn by a random generator, or shipped with scikit-learn and scikit-image.
 
-`FITTED` kinds help to decide what counts as "not sure"; `TESTED` kinds are kept for measuring it.
+`FITTED` kinds are trained on (`train.photos`); `TESTED` kinds are kept for measuring what is refused.
 """
 
 from collections.abc import Callable

@@ -81,6 +81,7 @@ class Recipe:
     label_smoothing: float = 0.05
     dropout: float = 0.3
     frozen_blocks: int = 3
+    initial_share: float = 0.0  # of the initial weights in the final ones (Wortsman et al. 2022, arXiv 2109.01903, equation 1)
     seed: int = 0
 
 
@@ -250,19 +251,25 @@ def fit(
     recipe: Recipe,
     phones: Sequence[Garment],
     streets: Sequence[Garment],
+    others: Sequence[Garment],
     thumbnails: Pictures,
     run: Path,
     *,
     initial: Path | None = None,
     command: str = "",
 ) -> None:
-    """Train to the recipe's end, and keep the weights.
+    """Train to the recipe's end, and keep the weights; `others` are pictures without a garment.
 
     Starts from ImageNet's weights, from those of `initial`, a finished run or a bundle, or from where the run folder stopped.
     """
     config = {
         "recipe": dataclasses.asdict(recipe),
-        "data": {"phone photos": len(phones), "street garments": len(streets), "fashion-mnist": len(thumbnails)},
+        "data": {
+            "phone photos": len(phones),
+            "street garments": len(streets),
+            "without a garment": len(others),
+            "fashion-mnist": len(thumbnails),
+        },
         "command": command,
         "initial": None if initial is None else record_of(initial, photo=True),
     }
@@ -282,7 +289,14 @@ def fit(
         ema_momentum=recipe.averaging,
     )
     model.compile(optimizer, SetCrossEntropy(recipe.label_smoothing), jit_compile=False)
-    finish(run, model, Batches(phones, streets, thumbnails, recipe), recipe.epochs)
+    start = model.get_weights()
+
+    def mix(logs: dict[str, float] | None = None) -> None:
+        share = recipe.initial_share
+        model.set_weights([share * a + (1 - share) * b for a, b in zip(start, model.get_weights(), strict=True)])
+
+    batches = Batches([*phones, *others], streets, thumbnails, recipe)
+    finish(run, model, batches, recipe.epochs, [keras.callbacks.LambdaCallback(on_train_end=mix)])
 
 
 def main() -> None:
@@ -297,6 +311,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
     parser.add_argument("--batches", type=int, default=Recipe.batches, help="to an epoch")
+    parser.add_argument("--initial-share", type=float, default=Recipe.initial_share, help="of the initial weights in the final")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     arguments = parser.parse_args()
     segmenter = Segmenter(arguments.segmentation / SEGMENTATION_MODEL)
@@ -307,10 +322,12 @@ def main() -> None:
             epochs=arguments.epochs,
             batches=arguments.batches,
             learning_rate=arguments.learning_rate,
+            initial_share=arguments.initial_share,
             seed=arguments.seed,
         ),
-        phones + corrected + outlier_garments(segmenter),
+        phones + corrected,
         worn_garments(street_garments(arguments.street, "training", smallest=SMALLEST)),
+        outlier_garments(segmenter),
         load_fashion_mnist(arguments.data).training,
         arguments.run,
         initial=arguments.initial,

@@ -286,8 +286,8 @@ def find_bundle(source: Path, version: str, arguments: argparse.Namespace) -> Bu
     if (source / MANIFEST).is_file():
         return Bundle(source)
     exported = Bundle(source / "bundle")
-    if (exported.path / MANIFEST).is_file() and f"v{exported.manifest.version}" == version:
-        return exported
+    if (exported.path / MANIFEST).is_file():
+        return exported  # even of another version: `check_bundle` says so, and to export is to choose its other networks
     if not source.is_dir():
         raise PublishError(f"There is no folder {source}: give a finished run, or a bundle.")
     from train.export import export  # here: it loads TensorFlow

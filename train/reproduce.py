@@ -6,8 +6,8 @@
 Trains every network, exports the bundles, measures them on test data and writes the reports to OUT/report. The bundle to ship
 is OUT/resnet/bundle. Started again after an interruption it goes on where it stopped. With --initial the networks start from
 those of a bundle, whose segmentation network is kept; without it the networks for photos start from ImageNet's weights (the
-extra "imagenet"). What each step took is in OUT/steps.json. --smoke trains each network for a moment only, to see whether the
-chain holds.
+extra "imagenet"). What each finished step took, in hours of the clock and of processor cores, is in OUT/steps.json. --smoke
+trains each network for a moment only, to see whether the chain holds.
 """
 
 import argparse
@@ -34,7 +34,6 @@ class Step:
 class Taken:
     """What a step took of the wall clock, and of all processor cores together."""
 
-    step: Step
     hours: float
     core_hours: float
 
@@ -54,13 +53,13 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
     data, photos, street = ("--data", f"{sources.data}"), ("--photos", f"{sources.photos}"), ("--street", f"{sources.street}")
     report, numbered = ("--out", f"{out / 'report'}"), ("--version", version)
     moment = ("--epochs", "1") if smoke else ()  # the last of two equal options counts
+    batches = ("--batches", "2") if smoke else ()
 
     def fit(recipe: str, run: str, *options: str) -> Step:
         return Step("train.fit", (recipe, "--run", f"{out / run}", *data, *options, *moment))
 
     def train_photos(run: str, *options: str) -> Step:
         segmentation = f"{sources.initial or out / 'segmentation'}"
-        batches = ("--batches", "2") if smoke else ()
         given = ("--run", f"{out / run}", "--segmentation", segmentation, *photos, *street, *data)
         return Step("train.photos", (*given, *options, *moment, *batches))
 
@@ -73,11 +72,11 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
     if sources.initial is None:
         listed += [
             fit("resnet", "resnet-first"),
-            Step("train.segmentation", ("--run", f"{out / 'segmentation'}", *photos, *street, *moment)),
+            Step("train.segmentation", ("--run", f"{out / 'segmentation'}", *photos, *street, *moment, *batches)),
             train_photos("photos-first"),
         ]
     of_thumbnails, of_photos = sources.initial or out / "resnet-first", sources.initial or out / "photos-first"
-    again = ("--epochs", "20", "--learning-rate", "0.0003", "--seed", "1")
+    again = ("--epochs", "20", "--learning-rate", "0.0003", "--seed", "2", "--initial-share", "0.5")
     bundle = f"{out / 'resnet' / 'bundle'}"
     return [
         *listed,
@@ -104,7 +103,7 @@ def run(step: Step) -> Taken:
     print(f"== python -m {step.module} {' '.join(step.arguments)}", flush=True)
     start, before = time.perf_counter(), _core_seconds()
     subprocess.run([sys.executable, "-m", step.module, *step.arguments], check=True, cwd=Path(__file__).parent.parent)
-    return Taken(step, (time.perf_counter() - start) / 3600, (_core_seconds() - before) / 3600)
+    return Taken((time.perf_counter() - start) / 3600, (_core_seconds() - before) / 3600)
 
 
 def _core_seconds() -> float:
@@ -127,11 +126,14 @@ def main(options: list[str] | None = None) -> None:
     sources = Sources(arguments.data.resolve(), arguments.photos.resolve(), arguments.street.resolve(), initial)
     out = arguments.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    taken: list[Taken] = []
+    record = out / "steps.json"
+    taken = json.loads(record.read_text()) if record.is_file() else {}
     for step in steps(out, arguments.version, sources, smoke=arguments.smoke):
-        taken.append(run(step))
-        (out / "steps.json").write_text(json.dumps([asdict(one) for one in taken], indent=1) + "\n")
-    print(f"{out / 'resnet' / 'bundle'}: {sum(one.core_hours for one in taken):.2f} core-hours")
+        name, took = " ".join([step.module, *step.arguments]), run(step)
+        before = taken.get(name, {"hours": 0.0, "core_hours": 0.0})  # a step that is found finished adds a moment
+        taken[name] = {part: value + before[part] for part, value in asdict(took).items()}
+        record.write_text(json.dumps(taken, indent=1) + "\n")
+    print(f"{out / 'resnet' / 'bundle'}: {sum(one['core_hours'] for one in taken.values()):.2f} core-hours")
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def open_run(run: Path, config: dict[str, Any]) -> bool:
     """Write down what a run will do, or see that the folder holds the same; False where it is finished already.
 
     Raises:
-        ValueError: The folder holds a run of another recipe or other data.
+        ValueError: The folder holds a run of another recipe, other data or another start.
     """
     run.mkdir(parents=True, exist_ok=True)
     if (run / CONFIG).is_file():
@@ -99,6 +99,8 @@ def open_run(run: Path, config: dict[str, Any]) -> bool:
         for part in ("recipe", "data"):
             if stored[part] != config[part]:
                 raise ValueError(f"{run} holds a run of another {part}, {stored[part]}; choose another folder.")
+        if stored.get("initial") != config.get("initial"):
+            raise ValueError(f"{run} holds a run that started from another network; choose another folder.")
     if (run / WEIGHTS).is_file():
         print(f"{run} is finished already.")
         return False

@@ -223,10 +223,11 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True, help="folder of the phone photos (photos.csv, images/)")
     parser.add_argument("--street", type=Path, required=True, help="folder of the street photos (labels.json, photos/, masks/)")
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
+    parser.add_argument("--batches", type=int, default=Recipe.batches, help="to an epoch")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     arguments = parser.parse_args()
     fit(
-        Recipe(epochs=arguments.epochs, seed=arguments.seed),
+        Recipe(epochs=arguments.epochs, batches=arguments.batches, seed=arguments.seed),
         list(phone_photos(arguments.photos, "training")),
         list(street_photos(arguments.street, "training")),
         arguments.run,

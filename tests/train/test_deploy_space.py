@@ -41,6 +41,18 @@ def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_contact_sheets_of_errors_stay_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They show people of the street photos."""
+    (tmp_path / "root" / "report").mkdir(parents=True)
+    for name in ("errors-street.png", "errors-photos.png", "comparison.md"):
+        (tmp_path / "root" / "report" / name).touch()
+    (tmp_path / "root" / "README.md").write_text("---\nsdk: gradio\n---\n\n# Name\n")
+    monkeypatch.setattr(deploy_space, "ROOT", tmp_path / "root")
+    monkeypatch.setattr(deploy_space, "CONTENT", ("report",))
+    deploy_space.stage(tmp_path / "space")
+    assert files(tmp_path / "space") == {"README.md", "report/comparison.md"}
+
+
 def test_dry_run_writes_what_a_space_needs(
     published: str, loopback: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

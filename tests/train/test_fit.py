@@ -94,6 +94,8 @@ def test_what_is_easy(thumbnails: Pictures) -> None:
 def test_easy_pictures_need_a_network_that_finds_them(data: FashionMNIST, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^An easy share of 0\.3 needs a network that says what is easy: give --initial\.$"):
         fit(RECIPES["resnet-continued"], data, tmp_path / "run")
+    with pytest.raises(ValueError, match=r"^The easy share must be above 0 and at most 1, received 0\.$"):
+        fit(replace(RECIPES["resnet-continued"], easy_share=0), data, tmp_path / "run", initial=DEFAULT_MODEL)
     assert not (tmp_path / "run").exists()
 
 

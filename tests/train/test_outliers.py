@@ -1,3 +1,5 @@
+import inspect
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -16,8 +18,11 @@ def test_the_same_pictures_for_the_same_seed_and_others_for_another() -> None:
 
 
 def test_what_is_measured_was_never_trained_on() -> None:
+    """Neither a kind nor a picture that parts are taken from."""
     assert not FITTED.keys() & TESTED.keys()
     assert {"digits", "noise", "textures", "scenes"} == TESTED.keys()
+    names = [inspect.getclosurevars(draw).nonlocals.get("names", ()) for draw in (*FITTED.values(), *TESTED.values())]
+    assert len({name for each in names for name in each}) == sum(len(each) for each in names) == 16
 
 
 def test_plain_and_smooth_colours() -> None:

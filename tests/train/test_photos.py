@@ -68,6 +68,9 @@ def garment(
 SHIRT = garment(("Shirt",), (30, 40, 120, 100), RED)
 TROUSER = garment(("Trouser",), (60, 20, 60, 200), RED)
 COAT = garment(("Coat",), (60, 60, 80, 120), GREEN, worn=True)
+NOISE = Garment(
+    np.random.default_rng(0).integers(0, 256, (80, 80, 3), np.uint8), np.full((80, 80), 255, np.uint8), None, target([])
+)
 BAG = garment(("Bag",), (60, 100, 30, 60), GREEN, worn=True)
 
 
@@ -341,14 +344,19 @@ def run(thumbnails: Pictures, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(photos, "load_imagenet_weights", lambda model: None)
-        fit(TINY, [SHIRT, TROUSER], [COAT], thumbnails, folder, command="the command")
+        fit(TINY, [SHIRT, TROUSER], [COAT], [NOISE], thumbnails, folder, command="the command")
     return folder
 
 
 def test_a_run_leaves_its_folder(run: Path) -> None:
     config = load_config(run)
     assert config["recipe"]["batches"] == 2
-    assert config["data"] == {"phone photos": 2, "street garments": 1, "fashion-mnist": 200}
+    assert config["data"] == {
+        "phone photos": 2,
+        "street garments": 1,
+        "without a garment": 1,
+        "fashion-mnist": 200,
+    }
     assert (config["command"], config["initial"]) == ("the command", None)
     (row,) = load_history(run)
     assert row["loss"] == pytest.approx(np.log(10), abs=1)
@@ -362,24 +370,39 @@ def test_a_run_leaves_its_folder(run: Path) -> None:
 
 def test_a_finished_run_is_left_alone(run: Path, thumbnails: Pictures, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
-    fit(TINY, [SHIRT, TROUSER], [COAT], thumbnails, run)
+    fit(TINY, [SHIRT, TROUSER], [COAT], [NOISE], thumbnails, run)
     assert capsys.readouterr().out == f"{run} is finished already.\n"
     with pytest.raises(ValueError, match="holds a run of another recipe"):
-        fit(replace(TINY, dropout=0.0), [SHIRT, TROUSER], [COAT], thumbnails, run)
+        fit(replace(TINY, dropout=0.0), [SHIRT, TROUSER], [COAT], [NOISE], thumbnails, run)
     with pytest.raises(ValueError, match="holds a run of another data"):
-        fit(TINY, [SHIRT], [COAT], thumbnails, run)
+        fit(TINY, [SHIRT], [COAT], [NOISE], thumbnails, run)
     assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
 
 
 def test_a_run_can_start_from_another(run: Path, thumbnails: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[keras.Model] = []
-    monkeypatch.setattr(photos, "finish", lambda folder, model, batches, epochs: started.append(model))
-    fit(TINY, [SHIRT], [COAT], thumbnails, tmp_path, initial=run)
+    monkeypatch.setattr(photos, "finish", lambda folder, model, batches, epochs, callbacks: started.append(model))
+    fit(TINY, [SHIRT], [COAT], [NOISE], thumbnails, tmp_path, initial=run)
     assert load_config(tmp_path)["initial"] == load_config(run)
     stored = network()
     stored.load_weights(run / WEIGHTS)
     for a, b in zip(started[0].get_weights(), stored.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_the_initial_network_keeps_its_share(run: Path, thumbnails: Pictures, tmp_path: Path) -> None:
+    half, whole = (replace(TINY, batches=3, initial_share=share) for share in (0.5, 0.0))
+    for name, recipe in (("half", half), ("whole", whole)):
+        fit(recipe, [SHIRT], [COAT], [NOISE], thumbnails, tmp_path / name, initial=run)
+    before, mixed, trained = network(), network(), network()
+    before.load_weights(run / WEIGHTS)
+    mixed.load_weights(tmp_path / "half" / WEIGHTS)
+    trained.load_weights(tmp_path / "whole" / WEIGHTS)
+    moved = 0.0
+    for a, b, c in zip(before.get_weights(), mixed.get_weights(), trained.get_weights(), strict=True):
+        np.testing.assert_allclose(b, (a + c) / 2, atol=1e-5)
+        moved = max(moved, np.abs(a - c).max())
+    assert moved > 1e-4
 
 
 def test_command_line(tmp_path: Path, thumbnails: Pictures, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -398,11 +421,11 @@ def test_command_line(tmp_path: Path, thumbnails: Pictures, monkeypatch: pytest.
     options = ["--run", "there", "--segmentation", str(DEFAULT_MODEL), "--photos", str(tmp_path), "--street", str(tmp_path)]
     monkeypatch.setattr("sys.argv", ["photos", *options, "--learning-rate", "0.001"])
     photos.main()
-    (((recipe, phones, streets, of_thumbnails, run), named),) = calls
+    (((recipe, phones, streets, others, of_thumbnails, run), named),) = calls
     assert recipe == Recipe(learning_rate=0.001)
-    assert [one.target.tolist() for one in phones[:2]] == [target(["Shirt"]).tolist(), target(SHOES).tolist()]
-    assert len(phones) == 2 + OUTLIERS * len(FITTED)
-    assert not any(one.target.any() or one.is_top for one in phones[2:])
+    assert [one.target.tolist() for one in phones] == [target(["Shirt"]).tolist(), target(SHOES).tolist()]
+    assert len(others) == OUTLIERS * len(FITTED)
+    assert not any(one.target.any() or one.is_top for one in others)
     assert np.mean(phones[0].mask > 0) == pytest.approx(shirt(60, 80).mean(), abs=0.1)
     assert 0 < len(streets) < 10
     assert all(one.target.tolist() == target(["Dress"]).tolist() for one in streets)

@@ -101,4 +101,4 @@ def test_the_whole_chain_for_a_moment(sources: Path, tmp_path: Path) -> None:
     assert "± " in (out / "report" / "comparison.md").read_text()
     taken = json.loads((out / "steps.json").read_text())
     assert len(taken) == 6 + 6 + 2 + 1 + 4
-    assert all(step["core_hours"] > 0 for step in taken)
+    assert all(step["core_hours"] > 0 for step in taken.values())

@@ -64,6 +64,13 @@ def test_a_folder_of_another_run_is_refused(tmp_path: Path, finished: bool, part
     assert json.loads((tmp_path / CONFIG).read_text())[part] == RUN[part]
 
 
+def test_a_folder_of_another_start_is_refused(tmp_path: Path) -> None:
+    open_run(tmp_path, RUN | {"initial": {"recipe": {"seed": 1}}})
+    with pytest.raises(ValueError, match=r"holds a run that started from another network; choose another folder\.$"):
+        open_run(tmp_path, RUN | {"initial": {"recipe": {"seed": 2}}})
+    assert open_run(tmp_path, RUN | {"initial": {"recipe": {"seed": 1}}})
+
+
 class Line(keras.utils.PyDataset):
     """Points of y = 2 x, other ones in every epoch."""
 
@@ -152,11 +159,11 @@ def test_what_was_typed_names_no_folder_of_this_machine() -> None:
     parser.add_argument("--run", type=Path)
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--street", type=Path)
-    parser.add_argument("--photo-draws", type=int)
+    parser.add_argument("--batch-size", type=int)
     parser.add_argument("--epochs", type=int, default=14)
-    typed = ["resnet", "--run", "/home/someone/runs/1", "--photos", "/data/p", "--photo-draws", "300", "--epochs", "14"]
+    typed = ["resnet", "--run", "/home/someone/runs/1", "--photos", "/data/p", "--batch-size", "300", "--epochs", "14"]
     command = typed_command("train.fit", parser, parser.parse_args(typed), ["recipe"])
-    assert command == "python -m train.fit resnet --run RUN --photos PHOTOS --photo-draws 300"
+    assert command == "python -m train.fit resnet --run RUN --photos PHOTOS --batch-size 300"
     command = typed_command("train.fit", parser, parser.parse_args(["ann", "--epochs", "15"]), ["recipe"])
     assert command == "python -m train.fit ann --epochs 15"
 
