@@ -3,9 +3,9 @@
     python -m train.evaluate_typicality BUNDLE --photos PHOTOS --out FOLDER [--split validation]
 
 Good pictures are Fashion-MNIST images and phone photos of the ten. Against the photos stand near pictures, those of shorts,
-skirts, hats and the like, and far ones of 320 px (train/outliers.py), of kinds that `train.photos` trains on and of others.
-Against the Fashion-MNIST images stand the far ones as gray images of 28x28, none of which was trained on. On validation data
-the share of good pictures that is kept is as it was fixed there. Writes typicality.json and typicality.md.
+skirts, hats and the like, and far ones of 320 px (train/outliers.py), of kinds that are trained on and of others. Against the
+Fashion-MNIST images stand the far ones as gray images of 28x28. On validation data the share of good pictures that is kept is
+as it was fixed there. Writes typicality.json and typicality.md.
 """
 
 import argparse
@@ -139,7 +139,7 @@ def evaluate_typicality(classifier: FashionClassifier, thumbnails: Pictures, pho
         for kind, pictures in outliers(kinds, n, SEED).items():
             asked = ask(classifier, list(pictures)), ask(classifier, list(as_thumbnails(pictures)))
             separations.append(separate(f"far, {use}: {kind}", asked[0], names[0], good_photos))
-            separations.append(separate(f"far, not trained on: {kind}, 28x28", asked[1], names[1], good_images))
+            separations.append(separate(f"far, {use}: {kind}, 28x28", asked[1], names[1], good_images))
     return Report([keep(names[0], good_photos), keep(names[1], good_images)], separations)
 
 

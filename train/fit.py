@@ -25,6 +25,7 @@ from train.architectures import ARCHITECTURES
 from train.augmentation import augment
 from train.data import FashionMNIST, Pictures, load_fashion_mnist, load_feedback
 from train.losses import SetCrossEntropy
+from train.outliers import outlier_thumbnails
 from train.runs import OneCycle, finish, open_run, record_of, typed_command, weights_of
 
 
@@ -40,6 +41,7 @@ class Recipe:
     weight_decay: float = 0.0  # decoupled: w -= learning rate * weight decay * w
     label_smoothing: float = 0.0
     augmentation: bool = False
+    outliers: int = 0  # pictures without a garment, of each kind that is trained on
     easy_share: float = 1.0  # of the pictures that the initial network finds easy, so many are seen an epoch
     precision: str = "float32"
     seed: int = 0
@@ -67,6 +69,7 @@ RECIPES: dict[str, Recipe] = {
         weight_decay=2e-3,
         label_smoothing=0.05,
         augmentation=True,
+        outliers=400,
         easy_share=0.3,
     ),
 }
@@ -179,14 +182,15 @@ def fit(recipe: Recipe, data: FashionMNIST, run: Path, *, initial: Path | None =
     }
     if not open_run(run, config):
         return
+    training = Pictures.joined([data.training, outlier_thumbnails(recipe.outliers)]) if recipe.outliers else data.training
     keras.utils.set_random_seed(recipe.seed)
     keras.mixed_precision.set_global_policy(recipe.precision)
     model = ARCHITECTURES[recipe.architecture]()
     easy = None
     if initial is not None:
         model.load_weights(weights_of(initial))  # before compile, which would load the optimizer's state as well
-        easy = find_easy(model, data.training) if recipe.easy_share < 1 else None
-    batches = Batches(data.training, recipe, easy)
+        easy = find_easy(model, training) if recipe.easy_share < 1 else None
+    batches = Batches(training, recipe, easy)
     compile_model(model, recipe, recipe.epochs * len(batches))
     finish(run, model, batches, recipe.epochs, [Validation(data.validation)])
 

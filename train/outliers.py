@@ -1,6 +1,6 @@
 """Pictures of none of the ten: drawn by a random generator, or shipped with scikit-learn and scikit-image.
 
-`FITTED` kinds are trained on (`train.photos`); `TESTED` kinds are kept for measuring what is refused.
+`FITTED` kinds are trained on; `TESTED` kinds are kept for measuring what is refused.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,9 @@ import skimage.data
 from sklearn.datasets import load_digits, load_sample_images
 
 from fashion_classifier.images import to_rgb
-from fashion_classifier.preprocessing import SIZE
+from fashion_classifier.labels import LABELS
+from fashion_classifier.preprocessing import SIZE, canonicalize
+from train.data import Pictures
 
 UInt8Array = npt.NDArray[np.uint8]
 Draw = Callable[[np.random.Generator], UInt8Array]
@@ -106,6 +108,14 @@ def outliers(kinds: dict[str, Draw], n: int, seed: int = 0) -> dict[str, UInt8Ar
     return {
         kind: np.stack([draw(np.random.default_rng((seed, number))) for number in range(n)]) for kind, draw in kinds.items()
     }
+
+
+def outlier_thumbnails(n: int, seed: int = 0) -> Pictures:
+    """n canonical images of each kind to train on, of none of the classes."""
+    kinds = {kind: as_thumbnails(pictures) for kind, pictures in outliers(FITTED, n, seed).items()}
+    images = np.stack([canonicalize(image).pixels for pictures in kinds.values() for image in pictures])
+    groups = tuple(kind for kind, pictures in kinds.items() for _ in pictures)
+    return Pictures(images, np.zeros((len(images), len(LABELS)), np.float32), groups)
 
 
 def as_thumbnails(pictures: UInt8Array) -> UInt8Array:

@@ -169,7 +169,7 @@ def test_a_run_can_start_from_another(data: FashionMNIST, tmp_path: Path) -> Non
 
 def test_a_run_can_start_from_a_bundle(thumbnails: Pictures, tmp_path: Path) -> None:
     few = thumbnails.take(np.arange(0, 200, 10))
-    recipe = replace(RECIPES["resnet-continued"], epochs=1, batch_size=4, learning_rate=0.0)
+    recipe = replace(RECIPES["resnet-continued"], epochs=1, batch_size=4, learning_rate=0.0, outliers=2)
     fit(recipe, FashionMNIST(few, few, few), tmp_path, initial=DEFAULT_MODEL)
     stored = keras.models.load_model(DEFAULT_MODEL / "model.keras", compile=False)
     kernels = {weight.path: weight.numpy() for weight in stored.weights if weight.path.endswith("kernel")}

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from train.outliers import FITTED, SIDE, TESTED, as_thumbnails, outliers
+from fashion_classifier import canonicalize
+from train.outliers import FITTED, SIDE, TESTED, as_thumbnails, outlier_thumbnails, outliers
 
 
 def test_the_same_pictures_for_the_same_seed_and_others_for_another() -> None:
@@ -48,6 +49,15 @@ def test_digits_are_scikit_learns() -> None:
 def test_crops_differ(kind: str) -> None:
     first, second = outliers(TESTED, 2)[kind]
     assert np.abs(first.astype(int) - second).mean() > 5
+
+
+def test_thumbnails_to_train_on_are_of_no_class() -> None:
+    found = outlier_thumbnails(2)
+    assert found.images.shape == (2 * len(FITTED), 28, 28)
+    assert found.groups[:2] == ("plain colours",) * 2
+    assert not found.targets.any()
+    bright = canonicalize(np.full((28, 28), 250, np.uint8)).pixels  # a bright border is taken for a negative's
+    assert (bright == 5).all()
 
 
 def test_as_thumbnails_is_gray_and_shrunk() -> None:
