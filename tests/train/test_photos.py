@@ -391,7 +391,8 @@ def test_a_run_can_start_from_another(run: Path, thumbnails: Pictures, tmp_path:
 
 
 def test_the_initial_network_keeps_its_share(run: Path, thumbnails: Pictures, tmp_path: Path) -> None:
-    half, whole = (replace(TINY, batches=3, initial_share=share) for share in (0.5, 0.0))
+    moving = replace(TINY, batches=3, learning_rate=1e-2, averaging=0.01)
+    half, whole = (replace(moving, initial_share=share) for share in (0.5, 0.0))
     for name, recipe in (("half", half), ("whole", whole)):
         fit(recipe, [SHIRT], [COAT], [NOISE], thumbnails, tmp_path / name, initial=run)
     before, mixed, trained = network(), network(), network()
