@@ -63,7 +63,7 @@ def test_the_report(
         "far, not trained on: digits",
         "far, not trained on: digits, 28x28",
         "far, trained on: faces",
-        "far, not trained on: faces, 28x28",
+        "far, trained on: faces, 28x28",
     } <= set(kinds)
     text = (tmp_path / "report" / "typicality.md").read_text()
     assert f"| validation photos | {len(rows) - 2} | " in text
