@@ -104,7 +104,7 @@ def _accepted_photo_network(content: dict[str, Any]) -> bool:
 
 def _accepted_quantiles(values: list[Any]) -> bool:
     numbers = all(isinstance(value, float) and math.isfinite(value) for value in values)
-    return numbers and len(values) > 1 and values == sorted(values) and values[0] < values[-1]
+    return numbers and len(values) > 1 and values == sorted(values)
 
 
 _ACCEPTED_VALUES: dict[str, tuple[type | UnionType, Callable[[Any], bool]]] = {

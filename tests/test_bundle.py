@@ -75,7 +75,6 @@ def test_manifest_is_not_json(folder: Path) -> None:
         ({"energies": [2.0]}, r"has \[2\.0\] for energies\."),
         ({"energies": [2.0, 1.0]}, r"has \[2\.0, 1\.0\] for energies\."),
         ({"energies": [1.0, "x"]}, r"has \[1\.0, 'x'\] for energies\."),
-        ({"energies": [1.0, 1.0]}, r"has \[1\.0, 1\.0\] for energies\."),
         ({"energies": [False, True]}, r"has \[False, True\] for energies\."),
         ({"uncertain_below": 1.5}, r"has 1\.5 for uncertain_below\."),
         ({"uncertain_below": -0.1}, r"has -0\.1 for uncertain_below\."),
