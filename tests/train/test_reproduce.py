@@ -47,9 +47,9 @@ def test_a_bundle_to_start_from() -> None:
     listed = steps(Path("out"), "1.2.0", Sources(*FOLDERS, initial=Path("bundle")), smoke=True)
     assert "train.segmentation" not in {step.module for step in listed}
     trained = [step for step in listed if "--run" in step.arguments]
-    assert len(trained) == 6 + 2
+    assert len(trained) == 2 + 2
     assert all(step.arguments[len(step.arguments) - step.arguments[::-1].index("--epochs")] == "1" for step in trained)
-    assert [step.arguments[step.arguments.index("--initial") + 1] for step in trained[6:]] == ["bundle", "bundle"]
+    assert [step.arguments[step.arguments.index("--initial") + 1] for step in trained[2:]] == ["bundle", "bundle"]
 
 
 def test_what_a_step_takes() -> None:
@@ -98,7 +98,7 @@ def test_the_whole_chain_for_a_moment(sources: Path, tmp_path: Path) -> None:
     assert json.loads((out / "report" / "evaluation.json").read_text())["n"] == 200
     assert json.loads((out / "report" / "photos.json").read_text()).keys() == {"photos", "street"}
     assert (out / "report" / "typicality.md").is_file()
-    assert "± " in (out / "report" / "comparison.md").read_text()
+    assert (out / "report" / "comparison.md").read_text().startswith("# ann, cnn, resnet on the 200 test images")
     taken = json.loads((out / "steps.json").read_text())
-    assert len(taken) == 6 + 6 + 2 + 1 + 4
+    assert len(taken) == 2 + 2 + 2 + 1 + 4
     assert all(step["core_hours"] > 0 for step in taken.values())
