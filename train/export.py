@@ -1,6 +1,6 @@
 """Make a bundle from a finished run, or from a 28x28 Keras file that someone already has.
 
-    python -m train.export runs/resnet runs/resnet/bundle --version 1.1.0 --segmentation runs/segmentation \
+    python -m train.export runs/resnet runs/resnet/bundle --version 1.2.0 --segmentation runs/segmentation \
         --photo-run runs/photos --photos PHOTOS --street STREET
     python -m train.export old_model.h5 bundles/old --version 0.1.0
 

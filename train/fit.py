@@ -47,31 +47,21 @@ class Recipe:
     seed: int = 0
 
 
+RESNET = Recipe(
+    "resnet",
+    epochs=16,
+    batch_size=128,
+    optimizer="sgd",
+    learning_rate=0.1,
+    weight_decay=2e-3,
+    label_smoothing=0.05,
+    augmentation=True,
+)
 RECIPES: dict[str, Recipe] = {
     "ann": Recipe("ann", epochs=20, batch_size=128, optimizer="adam", learning_rate=1e-3),
     "cnn": Recipe("cnn", epochs=20, batch_size=128, optimizer="adam", learning_rate=1e-3),
-    "resnet": Recipe(
-        "resnet",
-        epochs=16,
-        batch_size=128,
-        optimizer="sgd",
-        learning_rate=0.1,
-        weight_decay=2e-3,
-        label_smoothing=0.05,
-        augmentation=True,
-    ),
-    "resnet-continued": Recipe(
-        "resnet",
-        epochs=40,
-        batch_size=128,
-        optimizer="sgd",
-        learning_rate=0.06,
-        weight_decay=2e-3,
-        label_smoothing=0.05,
-        augmentation=True,
-        outliers=400,
-        easy_share=0.3,
-    ),
+    "resnet": RESNET,
+    "resnet-continued": dataclasses.replace(RESNET, epochs=40, learning_rate=0.06, outliers=400, easy_share=0.3),
 }
 EASY = 0.94  # probability of the right class from which a picture is easy; label smoothing of 0.05 asks for 0.955
 
