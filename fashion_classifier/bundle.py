@@ -24,7 +24,7 @@ PHOTO_SERVING_MODEL = "photo.tflite"
 HDF5_MODEL = "fashion_model.h5"  # on request
 SEGMENTATION_MODEL = "segmentation.tflite"  # finds the garment in a photo
 LICENCES = "LICENCES.md"  # of the networks, and of what they were trained on
-FORMAT = 3
+FORMAT = 4
 PREPROCESSING_VERSION = "2"  # of the canonical form; changes whenever the same picture and mask may give other pixels
 DEFAULT_MODEL = Path(__file__).parent / "default_model"
 
@@ -35,7 +35,8 @@ class PhotoNetwork:
 
     Attributes:
         architecture: Name of the network.
-        temperature: Its logits are divided by it before the softmax.
+        temperature: As `Manifest.temperature`.
+        smoothing: As `Manifest.smoothing`.
         energies: As `Manifest.energies`, of photos.
         explanation_layer: The layer whose maps Grad-CAM weighs.
         training: Command, data, recipe and versions.
@@ -43,6 +44,7 @@ class PhotoNetwork:
 
     architecture: str
     temperature: float
+    smoothing: float
     energies: tuple[float, ...]
     explanation_layer: str
     training: dict[str, Any]
@@ -58,7 +60,8 @@ class Manifest:
         architecture: Name of the network for thumbnails in `train.architectures`, or "custom".
         labels: In the order of the network's outputs.
         preprocessing: Version of the canonical form that the network was trained on.
-        temperature: The logits are divided by it before the softmax (Guo et al. 2017, arXiv 1706.04599).
+        temperature: The logits are divided by it before the softmax (`fashion_classifier.confidence.calibrated`).
+        smoothing: Share of the probability that the network spreads over the classes evenly, taken off again.
         flip: Whether probabilities are averaged over the image and its mirror image.
         energies: Quantiles of the energy scores of good validation thumbnails, ascending, evenly spaced from the 0th to the
             100th percentile; they turn a score into a typicality (`fashion_classifier.confidence`). Without a network for
@@ -77,6 +80,7 @@ class Manifest:
     labels: tuple[str, ...]
     preprocessing: str
     temperature: float
+    smoothing: float
     flip: bool
     energies: tuple[float, ...]
     uncertain_below: float
@@ -94,12 +98,16 @@ def _accepted_photo_network(content: dict[str, Any]) -> bool:
     return (
         content.keys() == {field.name for field in fields(PhotoNetwork)}
         and all(isinstance(content[name], str) and content[name] for name in ("architecture", "explanation_layer"))
-        and isinstance(content["temperature"], int | float)
-        and 0 < content["temperature"] < math.inf
+        and all(_accepted_number(name, content[name]) for name in ("temperature", "smoothing"))
         and isinstance(content["energies"], list)
         and _accepted_quantiles(content["energies"])
         and isinstance(content["training"], dict)
     )
+
+
+def _accepted_number(name: str, value: Any) -> bool:
+    kinds, accepted = _ACCEPTED_VALUES[name]
+    return isinstance(value, kinds) and accepted(value)
 
 
 def _accepted_quantiles(values: list[Any]) -> bool:
@@ -113,6 +121,7 @@ _ACCEPTED_VALUES: dict[str, tuple[type | UnionType, Callable[[Any], bool]]] = {
     "labels": (list, lambda labels: True),  # compared with ours
     "preprocessing": (str, bool),
     "temperature": (int | float, lambda value: 0 < value < math.inf),
+    "smoothing": (int | float, lambda value: 0 <= value < 1),
     "flip": (bool, lambda value: True),
     "energies": (list, _accepted_quantiles),
     "uncertain_below": (int | float, lambda value: 0 <= value <= 1),

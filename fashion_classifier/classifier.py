@@ -139,7 +139,8 @@ class FashionClassifier:
             logits = self.photo_logits(np.stack([image.views for image in images]))
         else:
             logits = self.thumbnail_logits(np.stack([image.pixels for image in images]))
-        rows, shares = calibrated(logits, network.temperature), typicality(energy(logits), network.energies)
+        rows = calibrated(logits, network.temperature, network.smoothing)
+        shares = typicality(energy(logits), network.energies)
         for image, row, share in zip(images, rows.tolist(), shares.tolist(), strict=True):
             yield Prediction(dict(zip(LABELS, row, strict=True)), share, image, self.bundle)
 

@@ -6,15 +6,29 @@ import numpy.typing as npt
 Float64Array = npt.NDArray[np.float64]
 
 
-def calibrated(logits: Float64Array, temperature: float) -> Float64Array:
-    """Probabilities (n, 10) of logits (looks, n, 10): the softmax at a temperature, averaged over the looks at a picture.
+LEAST = 1e-4  # probability of a class, before they are made to sum to 1: nothing is impossible
 
-    Guo et al. 2017, arXiv 1706.04599, section 4.2.
+
+def calibrated(logits: Float64Array, temperature: float, smoothing: float = 0.0) -> Float64Array:
+    """Probabilities (n, 10) of logits (looks, n, 10).
+
+    The softmax at a temperature (Guo et al. 2017, arXiv 1706.04599, section 4.2), averaged over the looks at a picture. A
+    network that was trained with label smoothing s answers (1 - s) p + s / 10 where it means p (Szegedy et al. 2016, arXiv
+    1512.00567, section 7): what was spread evenly is taken off again. A temperature alone would make the answers to easy
+    pictures surer only by making all others too sure.
+
+    Args:
+        logits: Of each look at each picture.
+        temperature: Above 0.
+        smoothing: Share in [0, 1) that is spread evenly.
     """
     scaled = logits / temperature
     exponentials = np.exp(scaled - scaled.max(axis=2, keepdims=True))
-    averaged: Float64Array = (exponentials / exponentials.sum(axis=2, keepdims=True)).mean(axis=0)
-    return averaged
+    averaged = (exponentials / exponentials.sum(axis=2, keepdims=True)).mean(axis=0)
+    if smoothing:
+        averaged = np.maximum((averaged - smoothing / averaged.shape[1]) / (1 - smoothing), LEAST)
+    probabilities: Float64Array = averaged / averaged.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def energy(logits: Float64Array) -> Float64Array:

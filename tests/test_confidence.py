@@ -15,6 +15,20 @@ def test_calibrated_by_hand() -> None:
     np.testing.assert_allclose(calibrated(logits, 2), [[0.5, 0.5]])
 
 
+def test_smoothing_by_hand() -> None:
+    # a tenth of .9 .1 is spread over two classes: .86 .14; where one class has less than its share of that, it keeps 1e-4
+    logits = np.log([[[0.86, 0.14], [0.96, 0.04]]])
+    least = 0.91 / 0.9, 1e-4
+    expected = np.array([[0.9, 0.1], [share / sum(least) for share in least]])
+    np.testing.assert_allclose(calibrated(logits, 1, 0.1), expected)
+
+
+def test_smoothing_is_of_the_average() -> None:
+    # .8 and .4 are .6 on average; of the fifth that is spread, each of two classes has .1
+    logits = np.log([[[0.8, 0.2]], [[0.4, 0.6]]])
+    np.testing.assert_allclose(calibrated(logits, 1, 0.2), [[0.5 / 0.8, 0.3 / 0.8]])
+
+
 def test_against_scipy() -> None:
     np.testing.assert_allclose(calibrated(LOGITS, 0.7), softmax(LOGITS / 0.7, axis=2).mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(energy(LOGITS), logsumexp(LOGITS, axis=2).mean(axis=0), rtol=1e-12)

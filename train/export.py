@@ -37,7 +37,7 @@ from fashion_classifier.bundle import (
 from fashion_classifier.confidence import Float64Array, calibrated, energy
 from fashion_classifier.preprocessing import SIZE
 from train.architectures import FEATURES
-from train.calibration import fit_temperature, quantiles
+from train.calibration import fit_calibration, quantiles
 from train.data import FashionMNIST, Pictures, load_fashion_mnist
 from train.evaluate import evaluate
 from train.evaluate_photos import ask_street, measure
@@ -107,7 +107,8 @@ def export(
         architecture=architecture,
         labels=LABELS,
         preprocessing=PREPROCESSING_VERSION,
-        temperature=1.0,  # this and the energies are fitted below, to what is served
+        temperature=1.0,  # this, the smoothing and the energies are fitted below, to what is served
+        smoothing=0.0,
         flip=flip,
         energies=(0.0, 1.0),
         uncertain_below=REFUSED,
@@ -131,8 +132,8 @@ def export(
         raise ValueError(f"The Keras and the LiteRT network do not agree: {serving[chosen]}.")
 
     logits = _served(FashionClassifier(bundle), data.validation.images)
-    temperature = fit_temperature(logits, data.validation.targets)
-    manifest = replace(manifest, temperature=temperature, energies=quantiles(energy(logits)))
+    temperature, smoothing = fit_calibration(logits, data.validation.targets)
+    manifest = replace(manifest, temperature=temperature, smoothing=smoothing, energies=quantiles(energy(logits)))
     bundle = _write(out, manifest)
     test = evaluate(FashionClassifier(bundle), data.test.images, data.test.groups)
     metrics = {

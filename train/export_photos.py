@@ -11,7 +11,7 @@ from fashion_classifier.bundle import PHOTO_KERAS_MODEL, PHOTO_SERVING_MODEL, SE
 from fashion_classifier.confidence import calibrated, energy
 from fashion_classifier.network import Network
 from fashion_classifier.segmentation import Segmenter, as_input
-from train.calibration import fit_temperature, quantiles
+from train.calibration import fit_calibration, quantiles
 from train.data import PHOTO_LABELS, phone_photos, target
 from train.efficientnet import FEATURES
 from train.photos import network
@@ -61,14 +61,16 @@ def add_photo_network(bundle: Bundle, run: Path, photos: Path) -> tuple[PhotoNet
 
     named_differently = int(np.sum(logits.argmax(axis=1) != answers.argmax(axis=1)))
     answers = answers.reshape(-1, len(images), answers.shape[1])
+    temperature, smoothing = fit_calibration(answers, truth)
     photo = PhotoNetwork(
         architecture=model.name,
-        temperature=fit_temperature(answers, truth),
+        temperature=temperature,
+        smoothing=smoothing,
         energies=quantiles(energy(answers)),
         explanation_layer=FEATURES,
         training=load_config(run),
     )
-    named = calibrated(answers, photo.temperature).argmax(axis=1)
+    named = calibrated(answers, temperature).argmax(axis=1)
     return photo, {
         "validation photos": len(images),
         "validation accuracy": float(truth[np.arange(len(truth)), named].mean()),

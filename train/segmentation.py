@@ -5,9 +5,10 @@
 The same command continues a run that was interrupted. The run folder gets segmentation.tflite, which `train.photos` and
 `train.export` take.
 
-The main garment is the largest, most central one (area weighted by a Gaussian on the view's centre). The network learns it
-from the true masks of the street photos and from GrabCut's masks of the phone photos, where GrabCut did well; both also cut
-out and put on other surfaces.
+The main garment is the one that a view is framed around, as who means one garment of several crops to it; in a view of
+whatever is worn it is the largest, most central one (area weighted by a Gaussian on the view's centre). The network learns
+it from the true masks of the street photos and from GrabCut's masks of the phone photos, where GrabCut did well; both also
+cut out and put on other surfaces.
 """
 
 import argparse
@@ -156,19 +157,21 @@ class Batches(keras.utils.PyDataset):
     def _street(self, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
         street = self.streets[rng.integers(len(self.streets))]
         height, width = street.labels.shape
-        box, framing = (0, 0, width, height), ANYWHERE
+        box, framing, meant = (0, 0, width, height), ANYWHERE, None
         present = [value for value in self.garments if (street.labels == value).mean() >= SMALLEST]
         if present and rng.random() < AROUND_ONE:
-            left, top, width, height = cv2.boundingRect((street.labels == rng.choice(present)).astype(np.uint8))
+            meant = rng.choice(present)
+            left, top, width, height = cv2.boundingRect((street.labels == meant).astype(np.uint8))
             box, framing = (left, top, width, height), AROUND
         view, labels = self._framed(street.photo, street.labels, box, framing, rng)
         if rng.random() < CUT_OUT["street"]:
-            seen = [value for value in self.garments if (labels == value).any()]
+            seen = [meant] if meant is not None else [value for value in self.garments if (labels == value).any()]
             alone = seen and rng.random() < ALONE
             kept = labels == rng.choice(seen) if alone else labels > 0
             labels = np.where(kept, labels, 0)
             view = put_on(view, kept.astype(np.uint8), self._surface(rng))
-        return view, main_garment(labels, self.garments).astype(np.uint8)
+        main = main_garment(labels, self.garments) if meant is None else labels == meant
+        return view, main.astype(np.uint8)
 
     def _phone(self, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
         photo, target = self.phones[rng.integers(len(self.phones))]

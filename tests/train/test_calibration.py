@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from train.calibration import fit_temperature, negative_log_likelihood, plot_reliability, quantiles, reliability
+from fashion_classifier.confidence import calibrated
+from train.calibration import fit_calibration, negative_log_likelihood, plot_reliability, quantiles, reliability
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -28,7 +29,19 @@ def drawn(logits: Float64Array, seed: int = 0) -> npt.NDArray[np.float32]:
 def test_a_known_temperature_is_recovered(temperature: float) -> None:
     # labels are drawn from softmax(z), the logits handed in are z times the temperature
     z = np.random.default_rng(0).normal(size=(20_000, 10)) * 2
-    assert fit_temperature(temperature * z[np.newaxis], drawn(z)) == pytest.approx(temperature, rel=0.03)
+    found, smoothing = fit_calibration(temperature * z[np.newaxis], drawn(z))
+    assert found == pytest.approx(temperature, rel=0.03)
+    assert smoothing < 0.005
+
+
+@pytest.mark.parametrize("smoothing", [0.05, 0.1])
+def test_a_known_smoothing_is_recovered(smoothing: float) -> None:
+    # labels are drawn from p = softmax(z), the logits handed in are twice the logarithm of p with a share spread evenly
+    z = np.random.default_rng(0).normal(size=(20_000, 10)) * 4
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    temperature, found = fit_calibration(2 * np.log((1 - smoothing) * p + smoothing / 10)[np.newaxis], drawn(z))
+    assert temperature == pytest.approx(2, rel=0.03)
+    assert found == pytest.approx(smoothing, abs=0.005)
 
 
 def test_every_acceptable_class_is_right() -> None:
@@ -37,8 +50,8 @@ def test_every_acceptable_class_is_right() -> None:
     logits[:, :2], logits[:, 3:] = 2 * np.log(1 / 2), -1e3  # of the third 0
     targets = np.zeros((100, 10), np.float32)
     targets[:50, :2], targets[50:, 2] = 1, 1
-    # the two have together what the third has where 2 exp(2 log(1/2) / T) = exp(0), which is at T = 2
-    assert fit_temperature(logits[np.newaxis], targets) == pytest.approx(2, abs=1e-3)
+    found = calibrated(logits[np.newaxis], *fit_calibration(logits[np.newaxis], targets))
+    np.testing.assert_allclose(found[:, :2].sum(axis=1), 1 / 2, atol=1e-3)
 
 
 def test_quantiles_of_a_line() -> None:

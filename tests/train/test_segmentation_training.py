@@ -243,6 +243,21 @@ def test_the_mask_lies_on_the_garment(views: Callable[..., tuple[UInt8Array, UIn
     assert garments["dress"] > garments["bag"] > 0
 
 
+def test_the_garment_that_a_view_is_framed_around_is_the_main_one(
+    views: Callable[..., tuple[UInt8Array, UInt8Array]], streets: list[StreetPhoto]
+) -> None:
+    # a coat around a smaller shirt: framed around either, that one is meant, though the coat is always larger
+    labels = np.zeros((180, 120), np.uint8)
+    labels[20:160, 20:100], labels[60:120, 45:75] = 2, 3
+    colours = np.array([(30, 40, 200), (190, 190, 190), RED, GREEN], np.uint8)
+    street = [StreetPhoto("0", colours[labels], labels, NAMES)]
+    seen, targets = views(street, STREET_SHARE=1, AROUND_ONE=1, CUT_OUT={"street": 0, "phone": 0})
+    coats = [np.mean(near(view, RED)[target == GARMENT]) > 0.5 for view, target in zip(seen, targets, strict=True)]
+    assert 10 < sum(coats) < 30
+    for view, target, coat in zip(seen, targets, coats, strict=True):
+        assert np.mean((target == GARMENT) != near(view, RED if coat else GREEN)) < 0.03
+
+
 def test_who_wears_nothing_is_no_garment(
     views: Callable[..., tuple[UInt8Array, UInt8Array]], streets: list[StreetPhoto]
 ) -> None:
