@@ -43,7 +43,7 @@ from train.efficientnet import features, freeze, load_imagenet_weights
 from train.losses import SetCrossEntropy
 from train.outliers import FITTED, outliers
 from train.photo_augmentation import Framing, background, coarsen, erase, frame, put_on, recolour
-from train.runs import OneCycle, finish, open_run, record_of, typed_command, weights_of
+from train.runs import Mixture, OneCycle, finish, open_run, record_of, typed_command, weights_of
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
@@ -81,7 +81,7 @@ class Recipe:
     label_smoothing: float = 0.05
     dropout: float = 0.3
     frozen_blocks: int = 3
-    initial_share: float = 0.0  # of the initial weights in the final ones (Wortsman et al. 2022, arXiv 2109.01903, equation 1)
+    initial_share: float = 0.0  # of the initial weights in the final ones
     seed: int = 0
 
 
@@ -289,14 +289,8 @@ def fit(
         ema_momentum=recipe.averaging,
     )
     model.compile(optimizer, SetCrossEntropy(recipe.label_smoothing), jit_compile=False)
-    start = model.get_weights()
-
-    def mix(logs: dict[str, float] | None = None) -> None:
-        share = recipe.initial_share
-        model.set_weights([share * a + (1 - share) * b for a, b in zip(start, model.get_weights(), strict=True)])
-
     batches = Batches([*phones, *others], streets, thumbnails, recipe)
-    finish(run, model, batches, recipe.epochs, [keras.callbacks.LambdaCallback(on_train_end=mix)])
+    finish(run, model, batches, recipe.epochs, [Mixture(model, recipe.initial_share)])
 
 
 def main() -> None:
