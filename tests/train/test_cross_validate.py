@@ -47,6 +47,9 @@ def test_every_image_is_answered_by_a_network_that_never_saw_it(data: FashionMNI
     right = logits.argmax(axis=1) == labels
     assert summary["accuracy on the training images"] == np.mean(right[:160]) > 0.5
     assert summary["accuracy on the validation images"] == np.mean(right[160:]) > 0.5
+    assert len(summary["accuracy on the test images"]) == 3
+    tested = by_fold[160:].argmax(axis=2) == labels[160:, np.newaxis]
+    assert summary["accuracy on the test images"] == pytest.approx(tested.mean(axis=0))
     assert summary["doubted labels"] >= summary["doubted labels of validation images"] + 3
     with Image.open(tmp_path / "doubted.png") as sheet:
         assert sheet.width == 10 * 152
