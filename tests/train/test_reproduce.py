@@ -19,12 +19,18 @@ def test_the_chain_from_nothing() -> None:
     listed = steps(Path("out"), "1.2.0", Sources(*FOLDERS, initial=None))
     trained = [step.arguments for step in listed if "--run" in step.arguments]
     runs = [arguments[arguments.index("--run") + 1] for arguments in trained]
-    of_photos = ["out/segmentation", "out/photos-first", "out/resnet", "out/photos"]
-    assert runs == [*(f"out/{name}-{seed}" for name in ("ann", "cnn") for seed in range(3)), "out/resnet-first", *of_photos]
-    assert [arguments[-2:] for arguments in trained if arguments[0] == "resnet-continued"] == [
-        ("--initial", "out/resnet-first")
+    thumbnails, of_photos = ("resnet-second", "resnet-third", "resnet"), ("segmentation", "photos-first")
+    assert runs == [
+        *(f"out/{name}-{seed}" for name in ("ann", "cnn") for seed in range(3)),
+        *(f"out/{name}" for name in ("resnet-first", *of_photos, *thumbnails, "photos")),
     ]
-    assert not any("--epochs" in arguments for arguments in trained[:-1])
+    continued = [arguments for arguments in trained if arguments[0] == "resnet-continued"]
+    assert [arguments[arguments.index("--initial") + 1] for arguments in continued] == [
+        "out/resnet-first",
+        "out/resnet-second",
+        "out/resnet-third",
+    ]
+    assert not any("--epochs" in arguments for arguments in trained[:-3])
     made: set[str] = set()  # nothing is used before it is there
     for step in listed:
         used = {
@@ -47,9 +53,14 @@ def test_a_bundle_to_start_from() -> None:
     listed = steps(Path("out"), "1.2.0", Sources(*FOLDERS, initial=Path("bundle")), smoke=True)
     assert "train.segmentation" not in {step.module for step in listed}
     trained = [step for step in listed if "--run" in step.arguments]
-    assert len(trained) == 2 + 2
+    assert len(trained) == 2 + 4
     assert all(step.arguments[len(step.arguments) - step.arguments[::-1].index("--epochs")] == "1" for step in trained)
-    assert [step.arguments[step.arguments.index("--initial") + 1] for step in trained[2:]] == ["bundle", "bundle"]
+    assert [step.arguments[step.arguments.index("--initial") + 1] for step in trained[2:]] == [
+        "bundle",
+        "out/resnet-second",
+        "out/resnet-third",
+        "bundle",
+    ]
 
 
 def test_what_a_step_takes() -> None:
