@@ -40,7 +40,8 @@ MAX_DATA_URL = 20_000_000  # characters, three quarters as many bytes; uploads h
 NOT_SURE = "Not sure: this may be none of the ten"
 LAUNCH_OPTIONS: dict[str, Any] = {
     "theme": gr.themes.Soft(),
-    "css": "#thumbnail img {image-rendering: pixelated} #comparison :is(th, td) {word-break: normal}",
+    "css": "#thumbnail img {image-rendering: pixelated} "
+    "#comparison :is(th, td) {padding: 6px; word-break: normal; overflow-wrap: normal}",  # whole words on a phone
     "max_file_size": "50mb",
     "show_error": True,
     "enable_monitoring": False,

@@ -6,7 +6,7 @@ import numpy.typing as npt
 Float64Array = npt.NDArray[np.float64]
 
 
-LEAST = 1e-4  # probability of a class, before they are made to sum to 1: nothing is impossible
+KEPT = 0.02  # of a probability, where less than its part of the smoothing is there: nothing is impossible, the order stays
 
 
 def calibrated(logits: Float64Array, temperature: float, smoothing: float = 0.0) -> Float64Array:
@@ -25,9 +25,8 @@ def calibrated(logits: Float64Array, temperature: float, smoothing: float = 0.0)
     scaled = logits / temperature
     exponentials = np.exp(scaled - scaled.max(axis=2, keepdims=True))
     averaged = (exponentials / exponentials.sum(axis=2, keepdims=True)).mean(axis=0)
-    if smoothing:
-        averaged = np.maximum((averaged - smoothing / averaged.shape[1]) / (1 - smoothing), LEAST)
-    probabilities: Float64Array = averaged / averaged.sum(axis=1, keepdims=True)
+    meant = np.maximum(averaged - smoothing / averaged.shape[1], KEPT * averaged)
+    probabilities: Float64Array = meant / meant.sum(axis=1, keepdims=True)
     return probabilities
 
 

@@ -16,11 +16,17 @@ def test_calibrated_by_hand() -> None:
 
 
 def test_smoothing_by_hand() -> None:
-    # a tenth of .9 .1 is spread over two classes: .86 .14; where one class has less than its share of that, it keeps 1e-4
+    # a tenth of .9 .1 is spread over two classes: .86 .14; where one has less than its half of that, a fiftieth is kept
     logits = np.log([[[0.86, 0.14], [0.96, 0.04]]])
-    least = 0.91 / 0.9, 1e-4
-    expected = np.array([[0.9, 0.1], [share / sum(least) for share in least]])
+    kept = 0.91, 0.0008
+    expected = np.array([[0.9, 0.1], [share / sum(kept) for share in kept]])
     np.testing.assert_allclose(calibrated(logits, 1, 0.1), expected)
+
+
+def test_smoothing_keeps_the_order() -> None:
+    plain, smoothed = calibrated(LOGITS, 2), calibrated(LOGITS, 2, 0.15)
+    np.testing.assert_array_equal(plain.argsort(axis=1), smoothed.argsort(axis=1))
+    assert (smoothed > 0).all()
 
 
 def test_smoothing_is_of_the_average() -> None:

@@ -40,7 +40,7 @@ def fit_calibration(logits: Float64Array, targets: Targets) -> tuple[float, floa
             method="bounded",
         )
 
-    # one after the other, because the least probability makes the loss too uneven for a search in both
+    # one after the other: what `calibrated` keeps at least makes the loss too uneven for a search in both
     smoothing = minimize_scalar(lambda share: temperature(share).fun, bounds=(0, MOST_SMOOTHING), method="bounded").x
     return float(np.exp(temperature(smoothing).x)), float(smoothing)
 

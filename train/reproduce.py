@@ -77,20 +77,12 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
         ]
     of_thumbnails, of_photos = sources.initial or out / "resnet-first", sources.initial or out / "photos-first"
     again = ("--epochs", "20", "--learning-rate", "0.0003", "--seed", "2", "--initial-share", "0.5")
-    second, third = out / "resnet-second", out / "resnet-third"
+    second = out / "resnet-second"
     bundle = f"{out / 'resnet' / 'bundle'}"
     return [
         *listed,
         fit("resnet-continued", second.name, "--initial", f"{of_thumbnails}"),
-        # in the end the mean of three networks: the second one and two that went on
-        fit("resnet-continued", third.name, "--initial", f"{second}", *("--epochs", "18", "--initial-share", "0.5")),
-        fit(
-            "resnet-continued",
-            "resnet",
-            "--initial",
-            f"{third}",
-            *("--epochs", "9", "--initial-share", "0.6667", "--seed", "1"),
-        ),
+        fit("resnet-continued", "resnet", "--initial", f"{second}", "--epochs", "18", "--initial-share", "0.5"),
         train_photos("photos", "--initial", f"{of_photos}", *again),
         export(
             "resnet",
