@@ -80,7 +80,7 @@ def test_the_manifest_tells_the_truth_of_the_whole_test_set() -> None:
     test = load_fashion_mnist().test
     measured = evaluate(classifier, test.images, test.groups)
     assert measured.n == 10_000
-    assert measured.accuracy >= 0.95
+    assert measured.accuracy >= 0.955
     assert measured.accuracy == pytest.approx(classifier.bundle.manifest.metrics["fashion-mnist test"]["accuracy"], abs=0.0005)
 
 
