@@ -261,6 +261,7 @@ class StreetGarment:
         photo: (H, W, 3) uint8 RGB, the whole photo.
         mask: (H, W) bool, True on the garment.
         figure: (H, W) bool, True on the whole dressed person.
+        skin: (H, W) bool, True on that person's skin.
         box: (left, top, width, height) of the mask, in pixels.
     """
 
@@ -269,6 +270,7 @@ class StreetGarment:
     photo: UInt8Array
     mask: npt.NDArray[np.bool_]
     figure: npt.NDArray[np.bool_]
+    skin: npt.NDArray[np.bool_]
     box: tuple[int, int, int, int]
 
     @property
@@ -279,11 +281,21 @@ class StreetGarment:
 
     def crop(self, margin: float) -> tuple[UInt8Array, npt.NDArray[np.bool_]]:
         """Photo and mask within the box, widened on every side by `margin` times its longer side, up to the photo's edge."""
-        left, top, width, height = self.box
-        extra = round(margin * max(width, height))
-        rows = slice(max(0, top - extra), top + height + extra)
-        columns = slice(max(0, left - extra), left + width + extra)
+        rows, columns = widened(self.box, margin)
         return self.photo[rows, columns], self.mask[rows, columns]
+
+
+def box_of(mask: UInt8Array) -> tuple[int, int, int, int]:
+    """Left, top, width and height of the smallest box around what is not 0."""
+    left, top, width, height = cv2.boundingRect(mask)
+    return left, top, width, height
+
+
+def widened(box: tuple[int, int, int, int], margin: float) -> tuple[slice, slice]:
+    """The rows and columns of a box (left, top, width, height), widened on every side by `margin` times its longer side."""
+    left, top, width, height = box
+    extra = round(margin * max(width, height))
+    return slice(max(0, top - extra), top + height + extra), slice(max(0, left - extra), left + width + extra)
 
 
 def street_run(number: str) -> str:
@@ -329,9 +341,9 @@ def street_garments(folder: Path, split: Split, *, smallest: float) -> Iterator[
             mask = street.labels == value
             label = street.names[value]
             if label in STREET_LABELS and mask.mean() >= smallest:
-                left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
-                figure = street.labels > 0
-                yield StreetGarment(street.number, label, street.photo, mask, figure, (left, top, width, height))
+                box = box_of(mask.astype(np.uint8))
+                figure, skin = street.labels > 0, street.labels == street.names.index("skin")
+                yield StreetGarment(street.number, label, street.photo, mask, figure, skin, box)
 
 
 def feedback_pictures(folder: Path) -> list[tuple[Path, str]]:

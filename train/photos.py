@@ -4,9 +4,9 @@
 
 --segmentation is a finished run of train.segmentation, or a bundle. The same command continues a run that was interrupted.
 
-Garments come from the phone photos (masks by the segmentation network), from the street photos (their true masks), and from
-Fashion-MNIST, enlarged, dark on white: the only source of bags and of named shoes that nobody carries or wears. Pictures
-without a garment ask the network to be undecided.
+Garments come from the phone photos (masks by the segmentation network), from the street photos (their true masks, or what the
+segmentation network finds), and from Fashion-MNIST, enlarged, dark on white: the only source of bags and of named shoes that
+nobody carries or wears. Pictures without a garment ask the network to be undecided.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from keras import layers
 from fashion_classifier.bundle import PHOTO_KERAS_MODEL, SEGMENTATION_MODEL
 from fashion_classifier.images import to_rgb
 from fashion_classifier.labels import LABELS
-from fashion_classifier.preprocessing import VIEW_SIZE, canonicalize, fade
+from fashion_classifier.preprocessing import VIEW_SIZE, Segment, canonicalize, fade
 from fashion_classifier.segmentation import Segmenter, as_input
 from train.architectures import LOGITS
 from train.data import (
@@ -32,14 +32,17 @@ from train.data import (
     Pictures,
     StreetGarment,
     balanced,
+    box_of,
     feedback_pictures,
     feedback_target,
     load_fashion_mnist,
     phone_photos,
     street_garments,
     target,
+    widened,
 )
 from train.efficientnet import features, freeze, load_imagenet_weights
+from train.evaluate_photos import iou
 from train.losses import SetCrossEntropy
 from train.outliers import FITTED, outliers
 from train.photo_augmentation import Framing, background, coarsen, erase, frame, put_on, recolour
@@ -53,14 +56,22 @@ OUTLIERS = 60  # of each kind of picture without a garment
 
 
 TOPS = ("T-shirt/top", "Pullover", "Dress", "Coat", "Shirt")
+SHORT_SLEEVES = ("T-shirt/top", "Dress")
 PHONE_BALANCE, STREET_BALANCE = 0.4, 0.25  # 1: as frequent as they are; 0: all alike
-THUMBNAILS, PHONES, STREETS = 0.15, 0.53, 0.32  # share of the views from each source
+THUMBNAILS, PHONES, STREETS = 0.13, 0.47, 0.40  # share of the views from each source
 FRAMING = Framing((0.9, 1.45), shift=0.07, rotation=12, aspect=1.4, quarter_turns=0.05)
 AROUND_GARMENT = 0.7  # of the phone views; the others show the whole photo
 NEW_SURFACE = 0.2  # of the phone views show the garment on another surface
-DRESSED = 0.35  # of the tops that people wear are covered with the top of a phone photo
-DRESSED_WIDTH, DRESSED_HEIGHT = (0.95, 1.4), (0.9, 1.2)  # of the top, against the covered one's
+DRESSED = 0.5  # of the tops that people wear are covered with the top of a phone photo
+DRESSED_WIDTH = (0.95, 1.4)  # of the top, against the covered one's
+DRESSED_ASPECT = 1.25  # largest stretch of its width against its height, as a factor
+BARE = 0.9  # of those who put on a T-shirt or a dress have bare arms
+SHADING = 0.5  # exponent of the cloth's light on the skin that takes its place
+SKIN = 100  # px of a photo that tell the colour of somebody's skin
 ON_WHITE = 0.4  # of the street views show the person cut out on white, as shops do
+FOUND_MASK = 0.5  # of the masks of the street views are the segmentation's, in a crop around the garment
+CROP_MARGIN = (0.05, 0.5)  # of that crop, of the longer side of the garment's box
+RIGHT = 0.5  # intersection over union with the true mask, from which on the segmentation has found the garment
 CHANGED_MASK = 0.4  # of the masks are too large or too small, as found ones may be
 MASK_CHANGE = (3, 8)  # px
 UNFADED = {"phone": 0.4, "street": 0.3}  # share of the views whose surroundings keep their colours
@@ -93,22 +104,31 @@ class Garment:
         photo: (H, W, 3) uint8 RGB.
         mask: (H, W) uint8, 255 on the garment.
         figure: (H, W) uint8, 255 on the person who wears it; None where nobody does.
+        skin: (3,) uint8, the colour of that person's skin; None where none is seen.
         target: (10,) float32, 1 for every acceptable class.
     """
 
     photo: UInt8Array
     mask: UInt8Array
     figure: UInt8Array | None
+    skin: UInt8Array | None
     target: Float32Array
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        left, top, width, height = cv2.boundingRect(self.mask)
-        return left, top, width, height
+        return box_of(self.mask)
 
     @property
     def is_top(self) -> bool:
-        return any(self.target[LABELS.index(label)] for label in TOPS)
+        return self._may_be(TOPS)
+
+    @property
+    def has_short_sleeves(self) -> bool:
+        """As most do of its kind."""
+        return self._may_be(SHORT_SLEEVES)
+
+    def _may_be(self, labels: Sequence[str]) -> bool:
+        return any(self.target[LABELS.index(label)] for label in labels)
 
 
 class Source:
@@ -124,14 +144,14 @@ class Source:
 
 def phone_garment(phone: PhonePhoto, segmenter: Segmenter) -> Garment:
     mask = segmenter(phone.photo).astype(np.uint8) * 255
-    return Garment(phone.photo, mask, None, target(phone.accepted))
+    return Garment(phone.photo, mask, None, None, target(phone.accepted))
 
 
 def feedback_garments(folder: Path, segmenter: Segmenter) -> list[Garment]:
     """The photos among the pictures that visitors corrected; thumbnails are for `train.fit`."""
     corrected = [(canonicalize(picture, segmenter), label) for picture, label in feedback_pictures(folder)]
     return [
-        Garment(to_rgb(image.photo), image.mask.astype(np.uint8) * 255, None, target(feedback_target(label)))
+        Garment(to_rgb(image.photo), image.mask.astype(np.uint8) * 255, None, None, target(feedback_target(label)))
         for image, label in corrected
         if image.is_photo
     ]
@@ -139,17 +159,20 @@ def feedback_garments(folder: Path, segmenter: Segmenter) -> list[Garment]:
 
 def worn_garments(garments: Iterable[StreetGarment]) -> list[Garment]:
     """Without those of which too little shows to name them."""
-    return [
-        Garment(garment.photo, garment.mask.astype(np.uint8) * 255, garment.figure.astype(np.uint8) * 255, target(accepted))
-        for garment in garments
-        if (accepted := garment.accepted) is not None
-    ]
+    return [_worn_garment(garment, accepted) for garment in garments if (accepted := garment.accepted) is not None]
+
+
+def _worn_garment(garment: StreetGarment, accepted: tuple[str, ...]) -> Garment:
+    mask, figure = (layer.astype(np.uint8) * 255 for layer in (garment.mask, garment.figure))
+    bare = garment.photo[garment.skin]
+    skin = np.median(bare, axis=0).astype(np.uint8) if len(bare) >= SKIN else None
+    return Garment(garment.photo, mask, figure, skin, target(accepted))
 
 
 def outlier_garments(segmenter: Segmenter) -> list[Garment]:
     """Pictures without any garment, of the kinds that are for training, masked as such pictures will be."""
     pictures = np.concatenate(list(outliers(FITTED, OUTLIERS).values()))
-    return [Garment(picture, segmenter(picture).astype(np.uint8) * 255, None, target(())) for picture in pictures]
+    return [Garment(picture, segmenter(picture).astype(np.uint8) * 255, None, None, target(())) for picture in pictures]
 
 
 def network(dropout: float = Recipe.dropout) -> keras.Model:
@@ -163,9 +186,16 @@ def network(dropout: float = Recipe.dropout) -> keras.Model:
 class Batches(keras.utils.PyDataset):
     """Random views of garments; each batch depends on (seed, epoch, its index) alone."""
 
-    def __init__(self, phones: Sequence[Garment], streets: Sequence[Garment], thumbnails: Pictures, recipe: Recipe) -> None:
+    def __init__(
+        self,
+        phones: Sequence[Garment],
+        streets: Sequence[Garment],
+        thumbnails: Pictures,
+        recipe: Recipe,
+        segment: Segment,
+    ) -> None:
         super().__init__(workers=1, max_queue_size=8)
-        self.thumbnails, self.recipe = thumbnails, recipe
+        self.thumbnails, self.recipe, self.segment = thumbnails, recipe, segment
         self.phones, self.streets = Source(phones, PHONE_BALANCE), Source(streets, STREET_BALANCE)
         self.tops = Source([garment for garment in phones if garment.is_top], PHONE_BALANCE)
         self.photos = [garment.photo for garment in phones]
@@ -194,7 +224,7 @@ class Batches(keras.utils.PyDataset):
             garment = self.streets.draw(rng)
             if garment.is_top and rng.random() < DRESSED:
                 garment = dressed(garment, self.tops.draw(rng), rng)
-            view, truth = _worn(garment, rng), garment.target
+            view, truth = self._worn(garment, rng), garment.target
         return erase(coarsen(recolour(view, rng), rng), rng), truth
 
     def _lying(self, garment: Garment, rng: np.random.Generator) -> UInt8Array:
@@ -205,25 +235,51 @@ class Batches(keras.utils.PyDataset):
             view = put_on(view, mask // 255, background(VIEW_SIZE, self.photos, rng))
         return _faded(view, mask, UNFADED["phone"], rng)
 
+    def _worn(self, garment: Garment, rng: np.random.Generator) -> UInt8Array:
+        photo, mask = garment.photo, garment.mask
+        if garment.figure is not None and rng.random() < ON_WHITE:
+            photo = put_on(photo, garment.figure // 255, np.full_like(photo, rng.integers(235, 256)))
+        if rng.random() < FOUND_MASK:
+            mask = found_mask(photo, mask, rng.uniform(*CROP_MARGIN), self.segment)
+        view, mask = _framed(photo, mask, box_of(mask), rng)
+        return _faded(view, mask, UNFADED["street"], rng)
 
-def _worn(garment: Garment, rng: np.random.Generator) -> UInt8Array:
-    photo = garment.photo
-    if garment.figure is not None and rng.random() < ON_WHITE:
-        photo = put_on(photo, garment.figure // 255, np.full_like(photo, rng.integers(235, 256)))
-    view, mask = _framed(photo, garment.mask, garment.box, rng)
-    return _faded(view, mask, UNFADED["street"], rng)
+
+def found_mask(photo: UInt8Array, mask: UInt8Array, margin: float, segment: Segment) -> UInt8Array:
+    """What the segmentation marks in a crop around the garment, where it is that garment; else the true mask."""
+    around = widened(box_of(mask), margin)
+    found = np.zeros_like(mask)
+    found[around] = segment(photo[around]) * np.uint8(255)
+    return found if iou(found > 0, mask > 0) >= RIGHT else mask
 
 
 def dressed(worn: Garment, top: Garment, rng: np.random.Generator) -> Garment:
-    """A person with another top drawn over the worn one, like a paper doll: few people in the street wear T-shirts."""
-    boxes = np.array([worn.box, top.box], np.float64)
-    (worn_size, size), (worn_centre, centre) = boxes[:, 2:], boxes[:, :2] + boxes[:, 2:] / 2
-    scale = worn_size * (rng.uniform(*DRESSED_WIDTH), rng.uniform(*DRESSED_HEIGHT)) / size
-    matrix = np.column_stack([np.diag(scale), worn_centre - scale * centre])  # pixels of the top -> of the person's photo
-    height, width = worn.mask.shape
-    photo, mask = (cv2.warpAffine(layer, matrix, (width, height)).astype(np.uint8) for layer in (top.photo, top.mask))
+    """A person with another top drawn over the worn one, like a paper doll: few people in the street wear T-shirts.
+
+    Both begin at the same height. What the worn one shows beside a top with short sleeves becomes arms.
+    """
+    left, start, width, _ = worn.box
+    top_left, top_start, top_width, _ = top.box
+    scale = width * rng.uniform(*DRESSED_WIDTH) / top_width * np.array([1.0, DRESSED_ASPECT ** rng.uniform(-1, 1)])
+    offset = (left + width / 2, start) - scale * (top_left + top_width / 2, top_start)
+    matrix = np.column_stack([np.diag(scale), offset])  # pixels of the top -> of the person's photo
+    size = worn.mask.shape[::-1]
+    photo, mask = (cv2.warpAffine(layer, matrix, size).astype(np.uint8) for layer in (top.photo, top.mask))
+    person = worn.photo
+    if worn.skin is not None and top.has_short_sleeves and rng.random() < BARE:
+        _, mask_start, _, mask_height = box_of(mask)
+        sleeves = worn.mask.copy()
+        sleeves[mask_start + mask_height :] = 0  # a worn dress goes on below
+        person = _undressed(person, sleeves, worn.skin)
     figure = None if worn.figure is None else np.maximum(worn.figure, mask)
-    return Garment(put_on(photo, mask // 255, worn.photo), mask, figure, top.target)
+    return Garment(put_on(photo, mask // 255, person), mask, figure, worn.skin, top.target)
+
+
+def _undressed(photo: UInt8Array, mask: UInt8Array, skin: UInt8Array) -> UInt8Array:
+    """The masked part in the colour of skin, lit as the cloth was."""
+    light = cv2.GaussianBlur(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), (5, 5), 0).astype(np.float32) + 32
+    lit = np.clip((light / np.median(light[mask > 0])) ** SHADING, 0.6, 1.3) if mask.any() else light
+    return put_on(np.clip(skin * lit[..., np.newaxis], 0, 255).astype(np.uint8), mask // 255, photo)
 
 
 def _enlarged(thumbnail: UInt8Array, rng: np.random.Generator) -> UInt8Array:
@@ -253,6 +309,7 @@ def fit(
     streets: Sequence[Garment],
     others: Sequence[Garment],
     thumbnails: Pictures,
+    segment: Segment,
     run: Path,
     *,
     initial: Path | None = None,
@@ -289,7 +346,7 @@ def fit(
         ema_momentum=recipe.averaging,
     )
     model.compile(optimizer, SetCrossEntropy(recipe.label_smoothing), jit_compile=False)
-    batches = Batches([*phones, *others], streets, thumbnails, recipe)
+    batches = Batches([*phones, *others], streets, thumbnails, recipe, segment)
     finish(run, model, batches, recipe.epochs, [Mixture(model, recipe.initial_share)])
 
 
@@ -323,6 +380,7 @@ def main() -> None:
         worn_garments(street_garments(arguments.street, "training", smallest=SMALLEST)),
         outlier_garments(segmenter),
         load_fashion_mnist(arguments.data).training,
+        segmenter,
         arguments.run,
         initial=arguments.initial,
         command=typed_command("train.photos", parser, arguments),

@@ -28,6 +28,7 @@ from train.photos import (
     dressed,
     feedback_garments,
     fit,
+    found_mask,
     network,
     phone_garment,
     worn_garments,
@@ -62,14 +63,14 @@ def garment(
         left, top, width, height = box
         figure = filled(size, (left - 10, top - 10, width + 20, height + 20), 255, 0)
         shown = np.where(mask[..., None] > 0, shown, np.where(figure[..., None] > 0, GRAY, BLUE)).astype(np.uint8)
-    return Garment(shown, mask, figure, target(labels))
+    return Garment(shown, mask, figure, None, target(labels))
 
 
 SHIRT = garment(("Shirt",), (30, 40, 120, 100), RED)
 TROUSER = garment(("Trouser",), (60, 20, 60, 200), RED)
 COAT = garment(("Coat",), (60, 60, 80, 120), GREEN, worn=True)
 NOISE = Garment(
-    np.random.default_rng(0).integers(0, 256, (80, 80, 3), np.uint8), np.full((80, 80), 255, np.uint8), None, target([])
+    np.random.default_rng(0).integers(0, 256, (80, 80, 3), np.uint8), np.full((80, 80), 255, np.uint8), None, None, target([])
 )
 BAG = garment(("Bag",), (60, 100, 30, 60), GREEN, worn=True)
 
@@ -117,13 +118,20 @@ def test_garments_of_the_sources() -> None:
     phone = phone_garment(PhonePhoto("a", "1", "Blouse", picture), Half())
     assert phone.photo is picture
     assert phone.figure is None
+    assert phone.skin is None
     np.testing.assert_array_equal(phone.mask, filled((40, 30), (0, 0, 20, 30), 255, 0))
     np.testing.assert_array_equal(phone.target, target(["Shirt"]))
 
     mask, figure = filled((40, 30), (5, 5, 10, 10), 1, 0) > 0, filled((40, 30), (0, 0, 30, 30), 1, 0) > 0
     hidden = next(key for key, kind in street_tops().items() if not kind)
-    shoes = StreetGarment("0001", "shoes", picture, mask, figure, (5, 5, 10, 10))
+    skin = filled((40, 30), (18, 2, 11, 10), 1, 0) > 0  # 110 pixels
+    picture[skin] = (180, 140, 120)
+    shoes = StreetGarment("0001", "shoes", picture, mask, figure, skin, (5, 5, 10, 10))
     (street,) = worn_garments([replace(shoes, number=hidden[0], label=hidden[1]), shoes])
+    assert street.skin is not None
+    assert street.skin.tolist() == [180, 140, 120]
+    (covered,) = worn_garments([replace(shoes, skin=filled((40, 30), (18, 2, 3, 10), 1, 0) > 0)])
+    assert covered.skin is None  # 30 pixels tell too little
     np.testing.assert_array_equal(street.mask, mask * 255)
     np.testing.assert_array_equal(street.figure, figure * 255)
     assert street.mask.dtype == np.uint8
@@ -153,27 +161,63 @@ def test_corrected_photos_are_learnt_from_and_thumbnails_are_not(tmp_path: Path)
 
 def test_another_top_is_drawn_over_the_worn_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photos, "DRESSED_WIDTH", (1.5, 1.5))
-    monkeypatch.setattr(photos, "DRESSED_HEIGHT", (0.5, 0.5))
+    monkeypatch.setattr(photos, "DRESSED_ASPECT", 1)
     doll = dressed(COAT, SHIRT, np.random.default_rng(0))
-    # the coat's box (60, 60, 80, 120) has its middle at (100, 120): 1.5 x 80 and 0.5 x 120 around it
+    # the coat begins at 60 and has its middle at 100: 1.5 times its width of 80, the shirt's own size, is there
     left, top, width, height = doll.box
-    assert (left, top, width, height) == pytest.approx((40, 90, 120, 60), abs=2)
+    assert (left, top, width, height) == pytest.approx((40, 60, 120, 100), abs=2)
     np.testing.assert_array_equal(doll.target, SHIRT.target)
-    inner = filled((200, 240), (44, 94, 112, 52), 1, 0) > 0
-    outer = filled((200, 240), (36, 86, 128, 68), 1, 0) > 0
+    inner = filled((200, 240), (44, 64, 112, 92), 1, 0) > 0
+    outer = filled((200, 240), (36, 56, 128, 108), 1, 0) > 0
     assert (doll.photo[inner] == RED).all()
-    np.testing.assert_array_equal(doll.photo[~outer], COAT.photo[~outer])  # the coat shows above and below
+    np.testing.assert_array_equal(doll.photo[~outer], COAT.photo[~outer])  # the coat shows below
     assert COAT.figure is not None
     np.testing.assert_array_equal(doll.figure, np.maximum(COAT.figure, doll.mask))
 
 
 def test_another_tops_size_varies_around_the_covered_ones() -> None:
     boxes = np.array([dressed(COAT, SHIRT, np.random.default_rng(seed)).box for seed in range(60)])
-    centres, sizes = boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2:] / (80, 120)
-    np.testing.assert_allclose(centres, np.broadcast_to((100, 120), centres.shape), atol=1.5)
-    assert (sizes.min(axis=0) > (0.93, 0.88)).all()
-    assert (sizes.max(axis=0) < (1.42, 1.22)).all()
-    assert (np.ptp(sizes, axis=0) > (0.3, 0.2)).all()
+    np.testing.assert_allclose(boxes[:, 0] + boxes[:, 2] / 2, 100, atol=1.5)
+    np.testing.assert_allclose(boxes[:, 1], 60, atol=1.5)
+    widths, stretches = boxes[:, 2] / 80, boxes[:, 3] / boxes[:, 2] / (100 / 120)
+    for values, (least, most) in ((widths, (0.95, 1.4)), (stretches, (1 / 1.25, 1.25))):
+        assert least - 0.03 < values.min() < least * 1.1
+        assert most * 0.9 < values.max() < most + 0.03
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_only_short_sleeves_bare_the_arms(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photos, "DRESSED_WIDTH", (0.5, 0.5))
+    monkeypatch.setattr(photos, "DRESSED_ASPECT", 1)
+    monkeypatch.setattr(photos, "BARE", 1)
+    wearer = replace(COAT, skin=np.array([220, 170, 140], np.uint8))
+    # 40 wide and 33 high, from 60 on: of the green coat 20 columns stay on either side, and all below 93
+    doll = dressed(wearer, replace(SHIRT, target=target([label])), np.random.default_rng(0))
+    beside, below = doll.photo[64:88, 64:76].reshape(-1, 3), doll.photo[100:170, 70:130].reshape(-1, 3)
+    bare = label in {"T-shirt/top", "Dress"}
+    assert (beside == ((220, 170, 140) if bare else GREEN)).all()  # evenly lit cloth, evenly lit skin
+    assert (below == GREEN).all()
+
+
+def test_skin_is_lit_as_the_cloth_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photos, "DRESSED_WIDTH", (0.5, 0.5))
+    monkeypatch.setattr(photos, "BARE", 1)
+    folded = COAT.photo.copy()
+    folded[:, 60:68] = (120, 120, 120)
+    folded[:, 132:140] = (20, 20, 20)
+    wearer = replace(COAT, photo=folded, skin=np.array([150, 120, 100], np.uint8))
+    doll = dressed(wearer, replace(SHIRT, target=target(["T-shirt/top"])), np.random.default_rng(0))
+    light, dark = doll.photo[70:80, 63], doll.photo[70:80, 136]
+    assert (light > [150, 120, 100]).all()
+    assert (dark < [150, 120, 100]).all()
+    np.testing.assert_allclose(light[:, 0] / light[:, 2], 1.5, atol=0.05)  # the hue of skin
+
+
+def test_who_shows_no_skin_keeps_the_sleeves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photos, "DRESSED_WIDTH", (0.5, 0.5))
+    monkeypatch.setattr(photos, "BARE", 1)
+    doll = dressed(COAT, replace(SHIRT, target=target(["T-shirt/top"])), np.random.default_rng(0))
+    assert (doll.photo[64:80, 64:76] == GREEN).all()
 
 
 def test_who_has_no_figure_gets_none() -> None:
@@ -192,10 +236,10 @@ def make(monkeypatch: pytest.MonkeyPatch, thumbnails: Pictures) -> Callable[...,
             monkeypatch.setattr(photos, name, float(name == source))
         for name in ("recolour", "coarsen", "erase"):
             monkeypatch.setattr(photos, name, lambda view, rng: view)
-        shares = ("NEW_SURFACE", "DRESSED", "ON_WHITE", "CHANGED_MASK", "TONED")
+        shares = ("NEW_SURFACE", "DRESSED", "ON_WHITE", "FOUND_MASK", "CHANGED_MASK", "TONED")
         for name, value in {"FRAMING": STILL, "AROUND_GARMENT": 1, **dict.fromkeys(shares, 0), **values}.items():
             monkeypatch.setattr(photos, name, value)
-        inputs, targets = Batches([SHIRT, TROUSER], [COAT, BAG], thumbnails, replace(TINY, batch_size=24))[0]
+        inputs, targets = Batches([SHIRT, TROUSER], [COAT, BAG], thumbnails, replace(TINY, batch_size=24), Half())[0]
         return np.round((inputs + 1) * 127.5).astype(np.uint8), targets
 
     return views
@@ -209,22 +253,22 @@ def share(view: UInt8Array, colour: tuple[int, int, int]) -> float:
 
 
 def test_batches_have_what_the_network_takes(thumbnails: Pictures) -> None:
-    batches = Batches([SHIRT, TROUSER], [COAT, BAG], thumbnails, replace(TINY, batches=3, batch_size=20))
+    batches = Batches([SHIRT, TROUSER], [COAT, BAG], thumbnails, replace(TINY, batches=3, batch_size=60), Half())
     assert len(batches) == 3
     seen: set[tuple[float, ...]] = set()
     for i in range(3):
         inputs, targets = batches[i]
-        assert inputs.shape == (20, 160, 160, 3)
+        assert inputs.shape == (60, 160, 160, 3)
         assert inputs.dtype == targets.dtype == np.float32
         assert -1 <= inputs.min() < -0.5 < 0.5 < inputs.max() <= 1
-        assert targets.shape == (20, 10)
+        assert targets.shape == (60, 10)
         seen |= {tuple(row) for row in targets.tolist()}
     assert len(seen) > 5  # of all three sources
     assert all(sum(row) == 1 for row in seen)
 
 
 def test_batches_repeat_themselves(thumbnails: Pictures) -> None:
-    one, two = (Batches([SHIRT], [COAT], thumbnails, TINY) for _ in range(2))
+    one, two = (Batches([SHIRT], [COAT], thumbnails, TINY, Half()) for _ in range(2))
     one.start(3)
     two.start(1)
     two.start(3)
@@ -232,8 +276,8 @@ def test_batches_repeat_themselves(thumbnails: Pictures) -> None:
         np.testing.assert_array_equal(a, b)
     others = (
         one[1],
-        Batches([SHIRT], [COAT], thumbnails, replace(TINY, seed=1))[0],
-        Batches([SHIRT], [COAT], thumbnails, TINY)[0],
+        Batches([SHIRT], [COAT], thumbnails, replace(TINY, seed=1), Half())[0],
+        Batches([SHIRT], [COAT], thumbnails, TINY, Half())[0],
     )
     assert all((other[0] != one[0][0]).any() for other in others)
 
@@ -294,6 +338,35 @@ def test_worn_tops_are_covered_and_bags_are_not(make: Callable[..., tuple[UInt8A
         assert (share(view, GREEN) > 0.4) is not covered
 
 
+def test_the_found_mask_counts_where_it_is_the_garments() -> None:
+    true = filled((200, 240), (100, 60, 40, 80), 255, 0)
+    cropped: list[tuple[int, ...]] = []
+
+    def finding(*box: int) -> Callable[[UInt8Array], BoolArray]:
+        def segment(photo: UInt8Array) -> BoolArray:
+            cropped.append(photo.shape)
+            return filled(photo.shape[1::-1], box, 1, 0) > 0  # type: ignore[arg-type]
+
+        return segment
+
+    picture = np.zeros((240, 200, 3), np.uint8)
+    # a tenth of 80 on every side: the crop begins at (92, 52); three quarters of the garment are half of it or more
+    found = found_mask(picture, true, 0.1, finding(8, 8, 40, 60))
+    np.testing.assert_array_equal(found, filled((200, 240), (100, 60, 40, 60), 255, 0))
+    assert found.dtype == np.uint8
+    assert found_mask(picture, true, 0.1, finding(8, 8, 40, 39)) is true  # less than half
+    assert found_mask(picture, true, 0.1, finding(0, 0, 8, 96)) is true  # beside it
+    assert set(cropped) == {(96, 56, 3)}
+
+
+def test_the_surroundings_of_a_found_garment_are_faded(make: Callable[..., tuple[UInt8Array, Float32Array]]) -> None:
+    found, targets = make("STREETS", UNFADED=NO_COLOURS, FADING=(1.0, 1.0), FOUND_MASK=1, CROP_MARGIN=(0, 0))
+    for view, row in zip(found, targets, strict=True):  # the left half of the garment, whose height fills the view
+        half = 40 / 120 if row[LABELS.index("Coat")] else 15 / 60
+        assert share(view, GREEN) == pytest.approx(half, abs=0.02)
+        assert share(view, GREEN) + share(view, (255, 255, 255)) > 0.95
+
+
 def test_masks_may_be_wrong_by_some_pixels(make: Callable[..., tuple[UInt8Array, Float32Array]]) -> None:
     for changed in (0, 1):
         seen, targets = make("PHONES", UNFADED=NO_COLOURS, FADING=(1.0, 1.0), CHANGED_MASK=changed)
@@ -344,7 +417,7 @@ def run(thumbnails: Pictures, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(photos, "load_imagenet_weights", lambda model: None)
-        fit(TINY, [SHIRT, TROUSER], [COAT], [NOISE], thumbnails, folder, command="the command")
+        fit(TINY, [SHIRT, TROUSER], [COAT], [NOISE], thumbnails, Half(), folder, command="the command")
     return folder
 
 
@@ -370,19 +443,19 @@ def test_a_run_leaves_its_folder(run: Path) -> None:
 
 def test_a_finished_run_is_left_alone(run: Path, thumbnails: Pictures, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
-    fit(TINY, [SHIRT, TROUSER], [COAT], [NOISE], thumbnails, run)
+    fit(TINY, [SHIRT, TROUSER], [COAT], [NOISE], thumbnails, Half(), run)
     assert capsys.readouterr().out == f"{run} is finished already.\n"
     with pytest.raises(ValueError, match="holds a run of another recipe"):
-        fit(replace(TINY, dropout=0.0), [SHIRT, TROUSER], [COAT], [NOISE], thumbnails, run)
+        fit(replace(TINY, dropout=0.0), [SHIRT, TROUSER], [COAT], [NOISE], thumbnails, Half(), run)
     with pytest.raises(ValueError, match="holds a run of another data"):
-        fit(TINY, [SHIRT], [COAT], [NOISE], thumbnails, run)
+        fit(TINY, [SHIRT], [COAT], [NOISE], thumbnails, Half(), run)
     assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
 
 
 def test_a_run_can_start_from_another(run: Path, thumbnails: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[keras.Model] = []
     monkeypatch.setattr(photos, "finish", lambda folder, model, batches, epochs, callbacks: started.append(model))
-    fit(TINY, [SHIRT], [COAT], [NOISE], thumbnails, tmp_path, initial=run)
+    fit(TINY, [SHIRT], [COAT], [NOISE], thumbnails, Half(), tmp_path, initial=run)
     assert load_config(tmp_path)["initial"] == load_config(run)
     stored = network()
     stored.load_weights(run / WEIGHTS)
@@ -394,7 +467,7 @@ def test_the_initial_network_keeps_its_share(run: Path, thumbnails: Pictures, tm
     moving = replace(TINY, batches=3, learning_rate=1e-2, averaging=0.01)
     half, whole = (replace(moving, initial_share=share) for share in (0.5, 0.0))
     for name, recipe in (("half", half), ("whole", whole)):
-        fit(recipe, [SHIRT], [COAT], [NOISE], thumbnails, tmp_path / name, initial=run)
+        fit(recipe, [SHIRT], [COAT], [NOISE], thumbnails, Half(), tmp_path / name, initial=run)
     before, mixed, trained = network(), network(), network()
     before.load_weights(run / WEIGHTS)
     mixed.load_weights(tmp_path / "half" / WEIGHTS)
@@ -422,7 +495,8 @@ def test_command_line(tmp_path: Path, thumbnails: Pictures, monkeypatch: pytest.
     options = ["--run", "there", "--segmentation", str(DEFAULT_MODEL), "--photos", str(tmp_path), "--street", str(tmp_path)]
     monkeypatch.setattr("sys.argv", ["photos", *options, "--learning-rate", "0.001"])
     photos.main()
-    (((recipe, phones, streets, others, of_thumbnails, run), named),) = calls
+    (((recipe, phones, streets, others, of_thumbnails, segment, run), named),) = calls
+    assert isinstance(segment, Segmenter)
     assert recipe == Recipe(learning_rate=0.001)
     assert [one.target.tolist() for one in phones] == [target(["Shirt"]).tolist(), target(SHOES).tolist()]
     assert len(others) == OUTLIERS * len(FITTED)
