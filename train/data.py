@@ -95,6 +95,11 @@ STREET_LABELS: dict[str, tuple[str, ...]] = {
 }
 """Clothing Co-Parsing's labels as sets of ours. Labels of parts, jewellery and the doubtful are left out."""
 
+NO_GARMENT = (  # of Clothing Co-Parsing's labels; what is not named here is a garment
+    *("null", "skin", "hair", "stockings", "tights", "socks"),
+    *("accessories", "belt", "bracelet", "earrings", "glasses", "gloves", "necklace", "ring", "sunglasses", "tie", "watch"),
+)
+
 
 @dataclass(frozen=True)
 class Pictures:
@@ -263,6 +268,7 @@ class StreetGarment:
         figure: (H, W) bool, True on the whole dressed person.
         skin: (H, W) bool, True on that person's skin.
         box: (left, top, width, height) of the mask, in pixels.
+        share: How much of what is worn in the box it is, in (0, 1]: a shirt under an open coat is little of it.
     """
 
     number: str
@@ -272,6 +278,7 @@ class StreetGarment:
     figure: npt.NDArray[np.bool_]
     skin: npt.NDArray[np.bool_]
     box: tuple[int, int, int, int]
+    share: float
 
     @property
     def accepted(self) -> tuple[str, ...] | None:
@@ -337,13 +344,15 @@ def street_photos(folder: Path, split: Split) -> Iterator[StreetPhoto]:
 def street_garments(folder: Path, split: Split, *, smallest: float) -> Iterator[StreetGarment]:
     """The labelled garments of a split's street photos, photo by photo; those below a share of the picture are left out."""
     for street in street_photos(folder, split):
+        garment = np.array([name not in NO_GARMENT for name in street.names])
         for value in np.unique(street.labels):
             mask = street.labels == value
             label = street.names[value]
             if label in STREET_LABELS and mask.mean() >= smallest:
                 box = box_of(mask.astype(np.uint8))
                 figure, skin = street.labels > 0, street.labels == street.names.index("skin")
-                yield StreetGarment(street.number, label, street.photo, mask, figure, skin, box)
+                share = float(mask.sum() / garment[street.labels[widened(box, 0)]].sum())
+                yield StreetGarment(street.number, label, street.photo, mask, figure, skin, box, share)
 
 
 def feedback_pictures(folder: Path) -> list[tuple[Path, str]]:

@@ -17,7 +17,7 @@ import argparse
 import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 SMALLEST = 0.01  # share of a street photo below which a garment is left out
 MARGIN = 0.1  # of a street garment's crop, on every side, as a share of the longer side of its bounding box
+MOST = 0.5  # share of what is worn in its box above which a garment is the main one there
 ENOUGH = 10  # pictures of one sender from which its accuracy says something
 MOST_ERRORS = 120  # on a contact sheet
 
@@ -93,6 +94,7 @@ class Answer:
         uncertain: Whether the answer was "not sure".
         view: The picture as a person sees it, small.
         overlap: Where the true mask is known.
+        share: Of a garment in what is worn in its box, in (0, 1]; None where nobody wears it.
     """
 
     picture: str
@@ -104,6 +106,7 @@ class Answer:
     uncertain: bool
     view: Image.Image = field(repr=False)
     overlap: Overlap | None = None
+    share: float | None = None
 
     @property
     def group(self) -> str:
@@ -175,7 +178,8 @@ def ask_street(classifier: FashionClassifier, folder: Path, split: Split) -> Ans
         true = cv2.resize(mask.astype(np.uint8), found.shape[::-1], interpolation=cv2.INTER_NEAREST).astype(bool)
         overlap = Overlap(iou(found, true), iou(grabcut_mask(to_rgb(prediction.image.photo)), true))
         accepted = STREET_LABELS[garment.label]
-        answers.append(_answer(garment.number, street_run(garment.number), garment.label, accepted, prediction, overlap))
+        asked = _answer(garment.number, street_run(garment.number), garment.label, accepted, prediction)
+        answers.append(replace(asked, overlap=overlap, share=garment.share))
     if not any(answer.accepted for answer in answers):
         raise ValueError(
             f"{folder} holds no labelled garment of one of the ten, {SMALLEST:.0%} of its photo or more, in the {split} split."
@@ -183,19 +187,10 @@ def ask_street(classifier: FashionClassifier, folder: Path, split: Split) -> Ans
     return Answers(STREET, split, answers)
 
 
-def _answer(
-    picture: str,
-    sender: str,
-    label: str,
-    accepted: tuple[str, ...],
-    prediction: Prediction,
-    overlap: Overlap | None = None,
-) -> Answer:
+def _answer(picture: str, sender: str, label: str, accepted: tuple[str, ...], prediction: Prediction) -> Answer:
     view = Image.fromarray(prediction.image.photo)
     view.thumbnail((SIDE, SIDE))  # hundreds of whole photos would not fit into memory
-    return Answer(
-        picture, sender, label, accepted, prediction.label, prediction.confidence, prediction.uncertain, view, overlap
-    )
+    return Answer(picture, sender, label, accepted, prediction.label, prediction.confidence, prediction.uncertain, view)
 
 
 def iou(found: BoolArray, true: BoolArray) -> float:
@@ -207,14 +202,14 @@ def measure(answers: Answers) -> dict[str, Any]:
     """Sum up the answers of one source, in JSON's types; every share has its n and its 95 % interval (Wilson).
 
     Accuracy is over the pictures of the ten. In the confusion matrix a row is a group and a column an answer; the last column
-    counts the pictures once more whose answer was "not sure". "mask IoU" is None where no true mask is known.
+    counts the pictures once more whose answer was "not sure". "main garments" are those that are more than half of what is
+    worn in their box; it and "mask IoU" are None where nobody wears any and no true mask is known.
     """
     asked, groups = answers.of_the_ten(), answers.groups()
     kinds = {ONE: asked, NONE: [answer for answer in answers.answers if not answer.accepted]}
-    by_group: dict[str, list[Answer]] = {group: [] for group in groups if group != NONE}
+    main = [answer for answer in asked if answer.share is not None and answer.share > MOST]
     by_sender: dict[str, list[Answer]] = defaultdict(list)
     for answer in asked:
-        by_group[answer.group].append(answer)
         by_sender[answer.sender].append(answer)
     senders = {sender: _accuracy(given) for sender, given in sorted(by_sender.items())}
     counts = Counter((answer.group, answer.name) for answer in answers.answers)
@@ -225,7 +220,8 @@ def measure(answers: Answers) -> dict[str, Any]:
         "source": asdict(answers.source),
         "split": answers.split,
         "all": _accuracy(asked),
-        "groups": {group: _accuracy(given) for group, given in by_group.items()},
+        "groups": _by_group(asked, groups),
+        "main garments": {"all": _accuracy(main), "groups": _by_group(main, groups)} if main else None,
         "senders": senders,
         "worst sender": min(
             ({"sender": sender} | share for sender, share in senders.items() if share["n"] >= ENOUGH),
@@ -259,6 +255,12 @@ def measure(answers: Answers) -> dict[str, Any]:
     }
 
 
+def _by_group(answers: Sequence[Answer], groups: Sequence[str]) -> dict[str, Any]:
+    """The accuracy of each group of the ten that has answers."""
+    given = {group: [answer for answer in answers if answer.group == group] for group in groups if group != NONE}
+    return {group: _accuracy(those) for group, those in given.items() if those}
+
+
 def _accuracy(answers: Sequence[Answer]) -> dict[str, Any]:
     return _share("accuracy", [answer.right for answer in answers])
 
@@ -271,6 +273,9 @@ def to_markdown(summary: dict[str, Any]) -> str:
     """What `measure` found of one source."""
     source, worst, masks = summary["source"], summary["worst sender"], summary["mask IoU"]
     lines = [*_table("group", {"all": summary["all"], **summary["groups"]}), ""]
+    if main := summary["main garments"]:
+        lines += [f"Those that are more than {MOST:.0%} of what is worn in their box (others are under or behind it):", ""]
+        lines += [*_table("group", {"all": main["all"], **main["groups"]}), ""]
     if worst:
         lines.append(
             f"{len(summary['senders'])} {source['senders']}; the worst with {ENOUGH} {source['pictures']} or more: "

@@ -25,7 +25,7 @@ from keras import layers, ops
 
 from fashion_classifier.bundle import SEGMENTATION_MODEL
 from fashion_classifier.segmentation import MAP_SIDE, SIDE, as_input
-from train.data import PhonePhoto, StreetPhoto, phone_photos, street_photos
+from train.data import NO_GARMENT, PhonePhoto, StreetPhoto, phone_photos, street_photos
 from train.efficientnet import features, freeze, load_imagenet_weights
 from train.grabcut import grabcut_mask
 from train.photo_augmentation import Framing, background, coarsen, frame, put_on, recolour
@@ -35,10 +35,6 @@ UInt8Array = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
 
 GARMENT, UNKNOWN = 1, 255  # values of a target; the rest is 0
-NO_GARMENT = (  # of Clothing Co-Parsing's labels; what is not named here can be the main garment
-    *("null", "skin", "hair", "stockings", "tights", "socks"),
-    *("accessories", "belt", "bracelet", "earrings", "glasses", "gloves", "necklace", "ring", "sunglasses", "tie", "watch"),
-)
 CENTRE_WIDTH = 0.55  # standard deviation of the Gaussian that weighs areas, in halves of the view's side
 
 STREET_SHARE = 0.6  # of the views

@@ -158,7 +158,7 @@ def test_what_a_street_top_is_where_somebody_has_looked() -> None:
     photo, mask = np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), bool)
 
     def accepted(number: str, label: str) -> tuple[str, ...] | None:
-        return StreetGarment(number, label, photo, mask, mask, mask, (0, 0, 8, 8)).accepted
+        return StreetGarment(number, label, photo, mask, mask, mask, (0, 0, 8, 8), 1.0).accepted
 
     corrected = next((key, kind) for key, kind in seen.items() if kind and STREET_LABELS[key[1]] != (kind,))
     hidden = next(key for key, kind in seen.items() if not kind)
@@ -173,9 +173,11 @@ def test_street(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
     (tmp_path / "labels.json").write_text('["null", "bag", "skin", "shoes"]')
     mask = np.zeros((100, 100), np.uint8)
-    mask[10:50, 20:40] = 1  # a bag: 40 rows, 20 columns
+    mask[10:50, 20:40] = 1  # a bag: 40 rows, 20 columns, but for 60 of its pixels
     mask[60:90, 60:90] = 2  # skin: nobody's class
     mask[95:97, 0:3] = 3  # a shoe of 6 pixels: too small
+    mask[10:20, 20:24] = 2  # skin in the bag's box
+    mask[40:50, 38:40] = 3  # a shoe in the bag's box
     photo = np.full((100, 100, 3), 200, np.uint8)
     photo[mask == 1] = 55
     assert street_run("0001") == "street 000"
@@ -191,6 +193,7 @@ def test_street(tmp_path: Path) -> None:
     np.testing.assert_array_equal(garment.mask, mask == 1)
     np.testing.assert_array_equal(garment.figure, mask > 0)
     np.testing.assert_array_equal(garment.skin, mask == 2)
+    assert garment.share == 740 / 760  # nobody wears skin
     np.testing.assert_array_equal(garment.photo, Image.open(tmp_path / "photos" / "0001.jpg"))
     assert list(street_garments(tmp_path, split, smallest=0.09)) == []  # the bag covers 8 %
     other: Split = "test" if split == "training" else "training"
@@ -201,7 +204,7 @@ def test_a_crop_has_its_margin_up_to_the_edge() -> None:
     photo = np.arange(100 * 100 * 3, dtype=np.uint32).astype(np.uint8).reshape(100, 100, 3)
     mask = np.zeros((100, 100), bool)
     mask[2:42, 30:50] = True
-    pixels, crop = StreetGarment("0001", "bag", photo, mask, mask, mask, (30, 2, 20, 40)).crop(0.1)
+    pixels, crop = StreetGarment("0001", "bag", photo, mask, mask, mask, (30, 2, 20, 40), 1.0).crop(0.1)
     np.testing.assert_array_equal(pixels, photo[0:46, 26:54])  # 4 pixels on every side, above only the 2 that there are
     np.testing.assert_array_equal(crop, mask[0:46, 26:54])
 

@@ -40,9 +40,10 @@ def answered(
     sender: str = "1",
     uncertain: bool = False,
     overlap: Overlap | None = None,
+    share: float | None = None,
 ) -> Answer:
     view = Image.new("RGB", (12, 16), "maroon")
-    return Answer(f"{label} {confidence}", sender, label, accepted, name, confidence, uncertain, view, overlap)
+    return Answer(f"{label} {confidence}", sender, label, accepted, name, confidence, uncertain, view, overlap, share)
 
 
 ANSWERS = Answers(
@@ -51,12 +52,12 @@ ANSWERS = Answers(
     [
         *[answered("shoes", SHOES, name, sender="a") for name in ("Sneaker", "Sandal", "Ankle boot", "Sandal", "Sandal")],
         *[answered("shoes", SHOES, "Bag", confidence, sender="a", uncertain=confidence < 0.5) for confidence in (0.4, 0.6)],
-        answered("sandals", ("Sandal",), "Sneaker", 0.95, sender="a"),
+        answered("sandals", ("Sandal",), "Sneaker", 0.95, sender="a", share=0.9),
         *[answered("coat", ("Coat",), "Coat", sender="a") for _ in range(2)],
         *[answered("coat", ("Coat",), "Coat", sender="b", overlap=Overlap(pipeline=p, grabcut=0.25)) for p in (0.5, 1.0)],
         *[answered("coat", ("Coat",), "Shirt", 0.3, sender="c", uncertain=True) for _ in range(9)],
-        *[answered("coat", ("Coat",), "Coat", sender="d") for _ in range(10)],
-        answered("hat", (), "Bag", 0.99, sender="a"),
+        *[answered("coat", ("Coat",), "Coat", sender="d", share=share) for share in (*[0.4] * 7, 0.5, 0.51, 1.0)],
+        answered("hat", (), "Bag", 0.99, sender="a", share=1.0),
         *[answered("hat", (), "Bag", 0.2, sender="b", uncertain=True) for _ in range(3)],
     ],
 )
@@ -72,6 +73,12 @@ def test_summary_by_hand() -> None:
         "Shoes": (7, 5 / 7),
     }
     assert summary["groups"]["Shoes"]["interval"] == wilson(5, 7)
+    main_ones = summary["main garments"]
+    assert main_ones["all"] == {"n": 3, "accuracy": 2 / 3, "interval": wilson(2, 3)}
+    assert {group: (share["n"], share["accuracy"]) for group, share in main_ones["groups"].items()} == {
+        "Coat": (2, 1.0),
+        "Sandal": (1, 0.0),
+    }
     assert {sender: (share["n"], share["accuracy"]) for sender, share in summary["senders"].items()} == {
         "a": (10, 0.7),
         "b": (2, 1.0),
@@ -116,6 +123,11 @@ def test_markdown_of_one_source() -> None:
     low, high = wilson(19, 31)
     text = to_markdown(measure(ANSWERS))
     assert text.startswith(f"{TABLE.format('group')}| all | 31 | 61.3% | {low:.1%} to {high:.1%} |\n| Coat | 23 | 60.9% |")
+    low, high = wilson(2, 3)
+    assert (
+        "Those that are more than 50% of what is worn in their box (others are under or behind it):\n\n"
+        f"{TABLE.format('group')}| all | 3 | 66.7% | {low:.1%} to {high:.1%} |\n| Coat | 2 | 100.0% |"
+    ) in text
     assert "4 runs of ten photos; the worst with 10 garments or more: 70.0% of 10 (39.7% to 89.2%).\n" in text
     assert '"Not sure" on none of the ten: 75.0% of 4 (30.1% to 95.4%).\n' in text
     assert text.endswith(
@@ -131,6 +143,7 @@ def test_markdown_of_all_sources() -> None:
     assert "| street photos | 31 | 61.3% |" in head
     assert photos.startswith("Phone photos\n\n| group | n |")
     assert "IoU" not in photos
+    assert "worn" not in photos
     assert "senders" not in photos  # the only one has one photo
     assert street.startswith("Street photos\n\n| group | n |")
     table = street.partition("The runs of ten photos with 10 garments or more, the worst first:\n\n")[2].splitlines()
@@ -231,6 +244,7 @@ def test_photos_by_group_and_sender(classifier: FashionClassifier, photos: Path)
     assert summary["not sure"]["none of the ten"] == {"n": 1, "share": float(uncertain), "interval": wilson(uncertain, 1)}
     assert len(summary["wrong"]) == 10 - shoes_right - trouser_right
     assert summary["mask IoU"] is None
+    assert summary["main garments"] is None
     with pytest.raises(ValueError, match="holds no labelled photo of one of the ten in the test split"):
         ask_photos(classifier, photos, "test")
 
@@ -251,6 +265,7 @@ def test_street_garments_are_cropped_and_compared_with_their_masks(classifier: F
     found = grabcut_mask(crop)
     assert bag.overlap.grabcut == (found & true).sum() / (found | true).sum()
     assert (hat.label, hat.accepted, hat.group) == ("hat", (), "none of the ten")
+    assert (bag.share, hat.share) == (1.0, 1.0)
     with pytest.raises(ValueError, match="holds no labelled garment of one of the ten, 1% of its photo or more, in the test"):
         ask_street(classifier, street, "test")
 

@@ -126,7 +126,7 @@ def test_garments_of_the_sources() -> None:
     hidden = next(key for key, kind in street_tops().items() if not kind)
     skin = filled((40, 30), (18, 2, 11, 10), 1, 0) > 0  # 110 pixels
     picture[skin] = (180, 140, 120)
-    shoes = StreetGarment("0001", "shoes", picture, mask, figure, skin, (5, 5, 10, 10))
+    shoes = StreetGarment("0001", "shoes", picture, mask, figure, skin, (5, 5, 10, 10), 1.0)
     (street,) = worn_garments([replace(shoes, number=hidden[0], label=hidden[1]), shoes])
     assert street.skin is not None
     assert street.skin.tolist() == [180, 140, 120]
