@@ -235,7 +235,7 @@ def shoe_kinds() -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def street_tops() -> dict[tuple[str, str], str]:
-    """What the tops of the training street photos are, by eye (street_tops.csv beside this file).
+    """What the tops of the training and validation street photos are, by eye (street_tops.csv beside this file).
 
     (number of the photo, label) -> class, "" where too little of the garment shows. The labels of Clothing Co-Parsing call
     the same thing blouse, top, T-shirt or sweater.

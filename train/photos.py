@@ -30,6 +30,7 @@ from train.architectures import LOGITS
 from train.data import (
     PhonePhoto,
     Pictures,
+    Split,
     StreetGarment,
     balanced,
     box_of,
@@ -59,7 +60,7 @@ TOPS = ("T-shirt/top", "Pullover", "Dress", "Coat", "Shirt")
 SHORT_SLEEVES = ("T-shirt/top", "Dress")
 PHONE_BALANCE, STREET_BALANCE = 0.4, 0.25  # 1: as frequent as they are; 0: all alike
 THUMBNAILS, PHONES, STREETS = 0.13, 0.47, 0.40  # share of the views from each source
-FRAMING = Framing((0.95, 1.75), shift=0.07, rotation=12, aspect=1.4, quarter_turns=0.05)
+FRAMING = Framing((0.9, 1.45), shift=0.07, rotation=12, aspect=1.4, quarter_turns=0.05)
 AROUND_GARMENT = 0.7  # of the phone views; the others show the whole photo
 NEW_SURFACE = 0.2  # of the phone views show the garment on another surface
 DRESSED = 0.5  # of the tops that people wear are covered with the top of a phone photo
@@ -364,7 +365,12 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=Recipe.batches, help="to an epoch")
     parser.add_argument("--initial-share", type=float, default=Recipe.initial_share, help="of the initial weights in the final")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
+    parser.add_argument(
+        "--refit", action="store_true", help="learn from the validation street photos too: the last run, when all is chosen"
+    )
     arguments = parser.parse_args()
+    splits: tuple[Split, ...] = ("training", "validation") if arguments.refit else ("training",)
+    streets = [garment for split in splits for garment in street_garments(arguments.street, split, smallest=SMALLEST)]
     segmenter = Segmenter(arguments.segmentation / SEGMENTATION_MODEL)
     phones = [phone_garment(phone, segmenter) for phone in phone_photos(arguments.photos, "training")]
     corrected = feedback_garments(arguments.feedback, segmenter) if arguments.feedback else []
@@ -377,7 +383,7 @@ def main() -> None:
             seed=arguments.seed,
         ),
         phones + corrected,
-        worn_garments(street_garments(arguments.street, "training", smallest=SMALLEST)),
+        worn_garments(streets),
         outlier_garments(segmenter),
         load_fashion_mnist(arguments.data).training,
         segmenter,

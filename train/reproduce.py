@@ -76,18 +76,20 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
             train_photos("photos-first"),
         ]
     of_thumbnails, of_photos = sources.initial or out / "resnet-first", sources.initial or out / "photos-first"
-    again = ("--epochs", "20", "--learning-rate", "0.0003", "--seed", "2", "--initial-share", "0.5")
-    second = out / "resnet-second"
+    again = ("--epochs", "20", "--initial-share", "0.5")
+    refit = ("--epochs", "12", "--learning-rate", "0.00025", "--seed", "4", "--initial-share", "0.5", "--refit")
+    second, photos_second = out / "resnet-second", out / "photos-second"
     bundle = f"{out / 'resnet' / 'bundle'}"
     return [
         *listed,
         fit("resnet-continued", second.name, "--initial", f"{of_thumbnails}"),
         fit("resnet-continued", "resnet", "--initial", f"{second}", "--epochs", "18", "--initial-share", "0.5"),
-        train_photos("photos", "--initial", f"{of_photos}", *again),
+        train_photos(photos_second.name, "--initial", f"{of_photos}", *again),
+        train_photos("photos", "--initial", f"{photos_second}", *refit),
         export(
             "resnet",
             *("--segmentation", f"{sources.initial or out / 'segmentation'}", "--photo-run", f"{out / 'photos'}"),
-            *(*photos, *street),
+            *photos,
         ),
         Step("train.evaluate", (bundle, *data, *report)),
         Step("train.evaluate_photos", (bundle, *photos, *street, *report)),

@@ -148,7 +148,7 @@ def typed_command(
 ) -> str:
     """What was typed, with the options' names in place of folders, which differ from machine to machine."""
     typed = [
-        f"--{name.replace('_', '-')} {name.upper() if isinstance(value, Path) else value}"
+        f"--{name.replace('_', '-')}" + ("" if value is True else f" {name.upper() if isinstance(value, Path) else value}")
         for name, value in vars(arguments).items()
         if name not in positional and value != parser.get_default(name)
     ]

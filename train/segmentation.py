@@ -56,7 +56,7 @@ PHONE = Framing((0.75, 1.05), shift=0.08, rotation=15, aspect=1.4, quarter_turns
 class Recipe:
     """What decides the outcome, but for the data."""
 
-    epochs: int = 14
+    epochs: int = 24
     batches: int = 100  # an epoch
     batch_size: int = 32
     learning_rate: float = 2e-3

@@ -486,7 +486,7 @@ def test_command_line(tmp_path: Path, thumbnails: Pictures, monkeypatch: pytest.
     (tmp_path / "labels.json").write_text('["null", "skin", "dress"]')
     for name in ("a", "b", "c"):
         Image.fromarray(photo(shirt(60, 80), RED, (170, 170, 160))).save(tmp_path / "images" / f"{name}.jpg")
-    for number in range(0, 100, 10):
+    for number in range(0, 200, 10):
         Image.fromarray(COAT.photo).save(tmp_path / "photos" / f"{number:04}.jpg")
         Image.fromarray(COAT.mask // 255 * 2).save(tmp_path / "masks" / f"{number:04}.png")
     calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
@@ -502,7 +502,7 @@ def test_command_line(tmp_path: Path, thumbnails: Pictures, monkeypatch: pytest.
     assert len(others) == OUTLIERS * len(FITTED)
     assert not any(one.target.any() or one.is_top for one in others)
     assert np.mean(phones[0].mask > 0) == pytest.approx(shirt(60, 80).mean(), abs=0.1)
-    assert 0 < len(streets) < 10
+    assert 0 < len(streets) < 20
     assert all(one.target.tolist() == target(["Dress"]).tolist() for one in streets)
     assert of_thumbnails is thumbnails
     assert run == Path("there")
@@ -510,3 +510,9 @@ def test_command_line(tmp_path: Path, thumbnails: Pictures, monkeypatch: pytest.
         "python -m train.photos --run RUN --segmentation SEGMENTATION --photos PHOTOS --street STREET --learning-rate 0.001"
     )
     assert named == {"initial": None, "command": command}
+    monkeypatch.setattr("sys.argv", ["photos", *options, "--refit"])
+    photos.main()
+    (_, (again, named)) = calls
+    assert len(again[2]) > len(streets)  # those of validation too
+    assert len(again[1]) == len(phones)
+    assert named["command"].endswith(" --refit")

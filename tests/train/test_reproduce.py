@@ -22,14 +22,15 @@ def test_the_chain_from_nothing() -> None:
     thumbnails, of_photos = ("resnet-second", "resnet"), ("segmentation", "photos-first")
     assert runs == [
         *(f"out/{name}-{seed}" for name in ("ann", "cnn") for seed in range(3)),
-        *(f"out/{name}" for name in ("resnet-first", *of_photos, *thumbnails, "photos")),
+        *(f"out/{name}" for name in ("resnet-first", *of_photos, *thumbnails, "photos-second", "photos")),
     ]
     continued = [arguments for arguments in trained if arguments[0] == "resnet-continued"]
     assert [arguments[arguments.index("--initial") + 1] for arguments in continued] == [
         "out/resnet-first",
         "out/resnet-second",
     ]
-    assert not any("--epochs" in arguments for arguments in trained[:-2])
+    assert not any("--epochs" in arguments for arguments in trained[:-3])
+    assert [arguments[1] for arguments in trained if "--refit" in arguments] == ["out/photos"]
     made: set[str] = set()  # nothing is used before it is there
     for step in listed:
         used = {
@@ -52,12 +53,13 @@ def test_a_bundle_to_start_from() -> None:
     listed = steps(Path("out"), "1.2.0", Sources(*FOLDERS, initial=Path("bundle")), smoke=True)
     assert "train.segmentation" not in {step.module for step in listed}
     trained = [step for step in listed if "--run" in step.arguments]
-    assert len(trained) == 2 + 3
+    assert len(trained) == 2 + 4
     assert all(step.arguments[len(step.arguments) - step.arguments[::-1].index("--epochs")] == "1" for step in trained)
     assert [step.arguments[step.arguments.index("--initial") + 1] for step in trained[2:]] == [
         "bundle",
         "out/resnet-second",
         "bundle",
+        "out/photos-second",
     ]
 
 
@@ -109,5 +111,5 @@ def test_the_whole_chain_for_a_moment(sources: Path, tmp_path: Path) -> None:
     assert (out / "report" / "typicality.md").is_file()
     assert (out / "report" / "comparison.md").read_text().startswith("# ann, cnn, resnet on the 200 test images")
     taken = json.loads((out / "steps.json").read_text())
-    assert len(taken) == 2 + 2 + 3 + 1 + 4
+    assert len(taken) == 2 + 2 + 4 + 1 + 4
     assert all(step["core_hours"] > 0 for step in taken.values())

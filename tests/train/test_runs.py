@@ -166,6 +166,9 @@ def test_what_was_typed_names_no_folder_of_this_machine() -> None:
     assert command == "python -m train.fit resnet --run RUN --photos PHOTOS --batch-size 300"
     command = typed_command("train.fit", parser, parser.parse_args(["ann", "--epochs", "15"]), ["recipe"])
     assert command == "python -m train.fit ann --epochs 15"
+    parser.add_argument("--refit", action="store_true")
+    command = typed_command("train.fit", parser, parser.parse_args(["ann", "--refit"]), ["recipe"])
+    assert command == "python -m train.fit ann --refit"
 
 
 def test_half_precision_takes_half_the_bytes_and_gives_nearly_the_same(tmp_path: Path) -> None:
