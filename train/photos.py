@@ -59,7 +59,7 @@ OUTLIERS = 60  # of each kind of picture without a garment
 TOPS = ("T-shirt/top", "Pullover", "Dress", "Coat", "Shirt")
 SHORT_SLEEVES = ("T-shirt/top", "Dress")
 PHONE_BALANCE, STREET_BALANCE = 0.4, 0.25  # 1: as frequent as they are; 0: all alike
-THUMBNAILS, PHONES, STREETS = 0.13, 0.47, 0.40  # share of the views from each source
+THUMBNAILS, PHONES, STREETS = 0.15, 0.53, 0.32  # share of the views from each source
 FRAMING = Framing((0.9, 1.45), shift=0.07, rotation=12, aspect=1.4, quarter_turns=0.05)
 AROUND_GARMENT = 0.7  # of the phone views; the others show the whole photo
 NEW_SURFACE = 0.2  # of the phone views show the garment on another surface
