@@ -234,13 +234,13 @@ def shoe_kinds() -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
-def street_tops() -> dict[tuple[str, str], str]:
-    """What the tops of the training and validation street photos are, by eye (street_tops.csv beside this file).
+def street_classes() -> dict[tuple[str, str], str]:
+    """What the tops and shoes of the training and validation street photos are, by eye (street_classes.csv beside this file).
 
     (number of the photo, label) -> class, "" where too little of the garment shows. The labels of Clothing Co-Parsing call
-    the same thing blouse, top, T-shirt or sweater.
+    the same top blouse, top, T-shirt or sweater, and most shoes only "shoes"; shoes whose kind is not plain are not listed.
     """
-    with (Path(__file__).parent / "street_tops.csv").open(newline="") as file:
+    with (Path(__file__).parent / "street_classes.csv").open(newline="") as file:
         return {(row["photo"], row["label"]): row["class"] for row in csv.DictReader(file)}
 
 
@@ -283,7 +283,7 @@ class StreetGarment:
     @property
     def accepted(self) -> tuple[str, ...] | None:
         """The acceptable classes, corrected where somebody has looked; None where too little of the garment shows."""
-        seen = street_tops().get((self.number, self.label))
+        seen = street_classes().get((self.number, self.label))
         return STREET_LABELS[self.label] if seen is None else (seen,) if seen else None
 
     def crop(self, margin: float) -> tuple[UInt8Array, npt.NDArray[np.bool_]]:

@@ -28,6 +28,7 @@ from fashion_classifier.preprocessing import VIEW_SIZE, Segment, canonicalize, f
 from fashion_classifier.segmentation import Segmenter, as_input
 from train.architectures import LOGITS
 from train.data import (
+    SHOES,
     PhonePhoto,
     Pictures,
     Split,
@@ -58,6 +59,7 @@ OUTLIERS = 60  # of each kind of picture without a garment
 
 TOPS = ("T-shirt/top", "Pullover", "Dress", "Coat", "Shirt")
 SHORT_SLEEVES = ("T-shirt/top", "Dress")
+SOLD_ALONE = ("Bag", *SHOES)
 PHONE_BALANCE, STREET_BALANCE = 0.4, 0.25  # 1: as frequent as they are; 0: all alike
 THUMBNAILS, PHONES, STREETS = 0.15, 0.53, 0.32  # share of the views from each source
 FRAMING = Framing((0.9, 1.45), shift=0.07, rotation=12, aspect=1.4, quarter_turns=0.05)
@@ -70,6 +72,7 @@ BARE = 0.9  # of those who put on a T-shirt or a dress have bare arms
 SHADING = 0.5  # exponent of the cloth's light on the skin that takes its place
 SKIN = 100  # px of a photo that tell the colour of somebody's skin
 ON_WHITE = 0.4  # of the street views show the person cut out on white, as shops do
+ALONE = 0.4  # of the bags and shoes in the street are cut out of what is around them, as shops show them
 FOUND_MASK = 0.5  # of the masks of the street views are the segmentation's, in a crop around the garment
 CROP_MARGIN = (0.05, 0.5)  # of that crop, of the longer side of the garment's box
 RIGHT = 0.5  # intersection over union with the true mask, from which on the segmentation has found the garment
@@ -127,6 +130,11 @@ class Garment:
     def has_short_sleeves(self) -> bool:
         """As most do of its kind."""
         return self._may_be(SHORT_SLEEVES)
+
+    @property
+    def is_sold_alone(self) -> bool:
+        """Shops show it without anybody who carries or wears it."""
+        return self._may_be(SOLD_ALONE)
 
     def _may_be(self, labels: Sequence[str]) -> bool:
         return any(self.target[LABELS.index(label)] for label in labels)
@@ -238,11 +246,14 @@ class Batches(keras.utils.PyDataset):
 
     def _worn(self, garment: Garment, rng: np.random.Generator) -> UInt8Array:
         photo, mask = garment.photo, garment.mask
-        if garment.figure is not None and rng.random() < ON_WHITE:
+        alone = garment.is_sold_alone and rng.random() < ALONE
+        if not alone and garment.figure is not None and rng.random() < ON_WHITE:
             photo = put_on(photo, garment.figure // 255, np.full_like(photo, rng.integers(235, 256)))
-        if rng.random() < FOUND_MASK:
+        if not alone and rng.random() < FOUND_MASK:
             mask = found_mask(photo, mask, rng.uniform(*CROP_MARGIN), self.segment)
         view, mask = _framed(photo, mask, box_of(mask), rng)
+        if alone:
+            view = put_on(view, mask // 255, background(VIEW_SIZE, self.photos, rng))
         return _faded(view, mask, UNFADED["street"], rng)
 
 

@@ -21,10 +21,10 @@ from train.data import (
     photo_rows,
     shoe_kinds,
     split_of,
+    street_classes,
     street_garments,
     street_photos,
     street_run,
-    street_tops,
     target,
 )
 
@@ -151,9 +151,11 @@ def test_balanced_by_hand(share: float, shirt: float, shoes: float, none: float)
     np.testing.assert_allclose(balanced(targets[order], share), expected[order])
 
 
-def test_what_a_street_top_is_where_somebody_has_looked() -> None:
-    seen = street_tops()
-    assert set(seen.values()) == {"T-shirt/top", "Pullover", "Shirt", "Coat", ""}
+def test_what_a_street_garment_is_where_somebody_has_looked() -> None:
+    seen = street_classes()
+    shoes = {kind for (_, label), kind in seen.items() if set(STREET_LABELS[label]) <= set(SHOES)}
+    assert shoes == set(SHOES)
+    assert set(seen.values()) - shoes == {"T-shirt/top", "Pullover", "Shirt", "Coat", ""}
     assert {split_of(street_run(number)) for number, _ in seen} == {"training", "validation"}  # what measures stays as it is
     photo, mask = np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), bool)
 
@@ -166,6 +168,7 @@ def test_what_a_street_top_is_where_somebody_has_looked() -> None:
     assert accepted(*hidden) is None
     assert accepted("9999", "blouse") == ("Shirt",)
     assert accepted(hidden[0], "hat") == ()
+    assert accepted("0007", "shoes") == SHOES  # of no plain kind
 
 
 def test_street(tmp_path: Path) -> None:

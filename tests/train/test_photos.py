@@ -16,7 +16,7 @@ from fashion_classifier.bundle import DEFAULT_MODEL, Bundle
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, Journal
 from fashion_classifier.segmentation import Segmenter
 from train import photos
-from train.data import SHOES, FashionMNIST, PhonePhoto, Pictures, StreetGarment, street_tops, target
+from train.data import SHOES, FashionMNIST, PhonePhoto, Pictures, StreetGarment, street_classes, target
 from train.outliers import FITTED
 from train.photo_augmentation import Framing
 from train.photos import (
@@ -123,10 +123,10 @@ def test_garments_of_the_sources() -> None:
     np.testing.assert_array_equal(phone.target, target(["Shirt"]))
 
     mask, figure = filled((40, 30), (5, 5, 10, 10), 1, 0) > 0, filled((40, 30), (0, 0, 30, 30), 1, 0) > 0
-    hidden = next(key for key, kind in street_tops().items() if not kind)
+    hidden = next(key for key, kind in street_classes().items() if not kind)
     skin = filled((40, 30), (18, 2, 11, 10), 1, 0) > 0  # 110 pixels
     picture[skin] = (180, 140, 120)
-    shoes = StreetGarment("0001", "shoes", picture, mask, figure, skin, (5, 5, 10, 10), 1.0)
+    shoes = StreetGarment("0007", "shoes", picture, mask, figure, skin, (5, 5, 10, 10), 1.0)
     (street,) = worn_garments([replace(shoes, number=hidden[0], label=hidden[1]), shoes])
     assert street.skin is not None
     assert street.skin.tolist() == [180, 140, 120]
@@ -236,7 +236,7 @@ def make(monkeypatch: pytest.MonkeyPatch, thumbnails: Pictures) -> Callable[...,
             monkeypatch.setattr(photos, name, float(name == source))
         for name in ("recolour", "coarsen", "erase"):
             monkeypatch.setattr(photos, name, lambda view, rng: view)
-        shares = ("NEW_SURFACE", "DRESSED", "ON_WHITE", "FOUND_MASK", "CHANGED_MASK", "TONED")
+        shares = ("NEW_SURFACE", "DRESSED", "ON_WHITE", "ALONE", "FOUND_MASK", "CHANGED_MASK", "TONED")
         for name, value in {"FRAMING": STILL, "AROUND_GARMENT": 1, **dict.fromkeys(shares, 0), **values}.items():
             monkeypatch.setattr(photos, name, value)
         inputs, targets = Batches([SHIRT, TROUSER], [COAT, BAG], thumbnails, replace(TINY, batch_size=24), Half())[0]
@@ -320,6 +320,32 @@ def test_a_person_may_be_cut_out_on_white(make: Callable[..., tuple[UInt8Array, 
             assert share(view, GRAY) > 0.1
             assert (share(view, BLUE) < 0.02) == bool(on_white)
             assert (share(view, (245, 245, 245)) > 0.05) == bool(on_white)
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_only_bags_and_shoes_are_sold_alone(label: str) -> None:
+    assert replace(BAG, target=target([label])).is_sold_alone is (label in {"Bag", *SHOES})
+
+
+def test_shoes_of_any_kind_are_sold_alone_and_what_is_none_of_the_ten_is_not() -> None:
+    assert replace(BAG, target=target(SHOES)).is_sold_alone
+    assert not replace(BAG, target=target([])).is_sold_alone
+
+
+def test_a_carried_bag_may_be_cut_out_of_its_carrier(make: Callable[..., tuple[UInt8Array, Float32Array]]) -> None:
+    # neither its found half, nor on white, as whoever carries it may be
+    seen, targets = make("STREETS", UNFADED=ALL_COLOURS, ALONE=1, FOUND_MASK=1, CROP_MARGIN=(0, 0))
+    bags = targets[:, LABELS.index("Bag")] > 0
+    assert 0 < bags.sum() < len(bags)
+    for view, is_bag in zip(seen, bags, strict=True):
+        if is_bag:
+            assert share(view, GREEN) > 0.45  # 30 of 60 pixels
+            assert share(view, GRAY) < 0.45
+        else:
+            assert share(view, GREEN) > 0.45
+            assert share(view, GRAY) > 0.05
+    surfaces = {tuple(view[80, 10] // 32) for view, is_bag in zip(seen, bags, strict=True) if is_bag}
+    assert len(surfaces) > 2
 
 
 def test_a_phone_photos_garment_may_lie_on_another_surface(make: Callable[..., tuple[UInt8Array, Float32Array]]) -> None:
