@@ -39,6 +39,7 @@ Split = Literal["training", "validation", "test"]
 ENVIRONMENT_VARIABLE = "FASHION_MNIST_DIR"
 VALIDATION_IMAGES = 5_000  # of the 60,000 training images, 500 a class
 SHOES = ("Sandal", "Sneaker", "Ankle boot")
+MOST = 0.5  # share of what is worn in its box above which a garment is the main one there
 
 PHOTO_LABELS: dict[str, tuple[str, ...]] = {
     "T-Shirt": ("T-shirt/top",),
@@ -237,8 +238,8 @@ def shoe_kinds() -> dict[str, str]:
 def street_classes() -> dict[tuple[str, str], str]:
     """What the tops and shoes of the training and validation street photos are, by eye (street_classes.csv beside this file).
 
-    (number of the photo, label) -> class, "" where too little of the garment shows. The labels of Clothing Co-Parsing call
-    the same top blouse, top, T-shirt or sweater, and most shoes only "shoes"; shoes whose kind is not plain are not listed.
+    (number of the photo, label) -> class. The labels of Clothing Co-Parsing call the same top blouse, top, T-shirt or
+    sweater, and most shoes only "shoes". What is not plain to see is not listed: its label counts.
     """
     with (Path(__file__).parent / "street_classes.csv").open(newline="") as file:
         return {(row["photo"], row["label"]): row["class"] for row in csv.DictReader(file)}
@@ -281,10 +282,15 @@ class StreetGarment:
     share: float
 
     @property
-    def accepted(self) -> tuple[str, ...] | None:
-        """The acceptable classes, corrected where somebody has looked; None where too little of the garment shows."""
+    def accepted(self) -> tuple[str, ...]:
+        """The acceptable classes, corrected where somebody has looked."""
         seen = street_classes().get((self.number, self.label))
-        return STREET_LABELS[self.label] if seen is None else (seen,) if seen else None
+        return (seen,) if seen else STREET_LABELS[self.label]
+
+    @property
+    def is_main(self) -> bool:
+        """Whether it is most of what is worn in its box."""
+        return self.share > MOST
 
     def crop(self, margin: float) -> tuple[UInt8Array, npt.NDArray[np.bool_]]:
         """Photo and mask within the box, widened on every side by `margin` times its longer side, up to the photo's edge."""

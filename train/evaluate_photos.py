@@ -31,7 +31,7 @@ from fashion_classifier import LABELS, FashionClassifier, Prediction
 from fashion_classifier.images import to_rgb
 from train.calibration import BINS, Reliability, plot_reliability, reliability
 from train.contact_sheet import SIDE, contact_sheet
-from train.data import PHOTO_LABELS, SHOES, STREET_LABELS, Split, photo_rows, street_garments, street_run
+from train.data import MOST, PHOTO_LABELS, SHOES, STREET_LABELS, Split, photo_rows, street_garments, street_run
 from train.evaluate import plot_confusion, wilson
 from train.grabcut import grabcut_mask
 
@@ -39,7 +39,6 @@ BoolArray = npt.NDArray[np.bool_]
 
 SMALLEST = 0.01  # share of a street photo below which a garment is left out
 MARGIN = 0.1  # of a street garment's crop, on every side, as a share of the longer side of its bounding box
-MOST = 0.5  # share of what is worn in its box above which a garment is the main one there
 ENOUGH = 10  # pictures of one sender from which its accuracy says something
 MOST_ERRORS = 120  # on a contact sheet
 

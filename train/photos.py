@@ -11,7 +11,7 @@ nobody carries or wears. Pictures without a garment ask the network to be undeci
 
 import argparse
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,6 +110,7 @@ class Garment:
         figure: (H, W) uint8, 255 on the person who wears it; None where nobody does.
         skin: (3,) uint8, the colour of that person's skin; None where none is seen.
         target: (10,) float32, 1 for every acceptable class.
+        is_main: Whether it is most of what is worn in its box; else another garment covers it, or it covers another.
     """
 
     photo: UInt8Array
@@ -117,6 +118,7 @@ class Garment:
     figure: UInt8Array | None
     skin: UInt8Array | None
     target: Float32Array
+    is_main: bool = True
 
     @property
     def box(self) -> tuple[int, int, int, int]:
@@ -166,16 +168,11 @@ def feedback_garments(folder: Path, segmenter: Segmenter) -> list[Garment]:
     ]
 
 
-def worn_garments(garments: Iterable[StreetGarment]) -> list[Garment]:
-    """Without those of which too little shows to name them."""
-    return [_worn_garment(garment, accepted) for garment in garments if (accepted := garment.accepted) is not None]
-
-
-def _worn_garment(garment: StreetGarment, accepted: tuple[str, ...]) -> Garment:
+def worn_garment(garment: StreetGarment) -> Garment:
     mask, figure = (layer.astype(np.uint8) * 255 for layer in (garment.mask, garment.figure))
     bare = garment.photo[garment.skin]
     skin = np.median(bare, axis=0).astype(np.uint8) if len(bare) >= SKIN else None
-    return Garment(garment.photo, mask, figure, skin, target(accepted))
+    return Garment(garment.photo, mask, figure, skin, target(garment.accepted), garment.is_main)
 
 
 def outlier_garments(segmenter: Segmenter) -> list[Garment]:
@@ -231,7 +228,7 @@ class Batches(keras.utils.PyDataset):
             view, truth = self._lying(garment, rng), garment.target
         else:
             garment = self.streets.draw(rng)
-            if garment.is_top and rng.random() < DRESSED:
+            if garment.is_top and garment.is_main and rng.random() < DRESSED:
                 garment = dressed(garment, self.tops.draw(rng), rng)
             view, truth = self._worn(garment, rng), garment.target
         return erase(coarsen(recolour(view, rng), rng), rng), truth
@@ -394,7 +391,7 @@ def main() -> None:
             seed=arguments.seed,
         ),
         phones + corrected,
-        worn_garments(streets),
+        [worn_garment(street) for street in streets],
         outlier_garments(segmenter),
         load_fashion_mnist(arguments.data).training,
         segmenter,

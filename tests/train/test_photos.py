@@ -16,7 +16,7 @@ from fashion_classifier.bundle import DEFAULT_MODEL, Bundle
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, Journal
 from fashion_classifier.segmentation import Segmenter
 from train import photos
-from train.data import SHOES, FashionMNIST, PhonePhoto, Pictures, StreetGarment, street_classes, target
+from train.data import SHOES, FashionMNIST, PhonePhoto, Pictures, StreetGarment, target
 from train.outliers import FITTED
 from train.photo_augmentation import Framing
 from train.photos import (
@@ -31,7 +31,7 @@ from train.photos import (
     found_mask,
     network,
     phone_garment,
-    worn_garments,
+    worn_garment,
 )
 from train.runs import WEIGHTS, load_config, load_history
 
@@ -123,19 +123,21 @@ def test_garments_of_the_sources() -> None:
     np.testing.assert_array_equal(phone.target, target(["Shirt"]))
 
     mask, figure = filled((40, 30), (5, 5, 10, 10), 1, 0) > 0, filled((40, 30), (0, 0, 30, 30), 1, 0) > 0
-    hidden = next(key for key, kind in street_classes().items() if not kind)
     skin = filled((40, 30), (18, 2, 11, 10), 1, 0) > 0  # 110 pixels
     picture[skin] = (180, 140, 120)
     shoes = StreetGarment("0007", "shoes", picture, mask, figure, skin, (5, 5, 10, 10), 1.0)
-    (street,) = worn_garments([replace(shoes, number=hidden[0], label=hidden[1]), shoes])
+    street = worn_garment(shoes)
     assert street.skin is not None
     assert street.skin.tolist() == [180, 140, 120]
-    (covered,) = worn_garments([replace(shoes, skin=filled((40, 30), (18, 2, 3, 10), 1, 0) > 0)])
-    assert covered.skin is None  # 30 pixels tell too little
+    assert (
+        worn_garment(replace(shoes, skin=filled((40, 30), (18, 2, 3, 10), 1, 0) > 0)).skin is None
+    )  # 30 pixels tell too little
     np.testing.assert_array_equal(street.mask, mask * 255)
     np.testing.assert_array_equal(street.figure, figure * 255)
     assert street.mask.dtype == np.uint8
     np.testing.assert_array_equal(street.target, target(SHOES))
+    assert street.is_main
+    assert not worn_garment(replace(shoes, share=0.5)).is_main
 
 
 def test_corrected_photos_are_learnt_from_and_thumbnails_are_not(tmp_path: Path) -> None:
@@ -231,7 +233,8 @@ def test_who_has_no_figure_gets_none() -> None:
 def make(monkeypatch: pytest.MonkeyPatch, thumbnails: Pictures) -> Callable[..., tuple[UInt8Array, Float32Array]]:
     """24 views, as uint8, and their targets: framed as they are, in their own colours, of one source."""
 
-    def views(source: str, **values: object) -> tuple[UInt8Array, Float32Array]:
+    def views(source: str, **values: Any) -> tuple[UInt8Array, Float32Array]:
+        streets = values.pop("streets", [COAT, BAG])
         for name in ("THUMBNAILS", "PHONES", "STREETS"):
             monkeypatch.setattr(photos, name, float(name == source))
         for name in ("recolour", "coarsen", "erase"):
@@ -239,7 +242,7 @@ def make(monkeypatch: pytest.MonkeyPatch, thumbnails: Pictures) -> Callable[...,
         shares = ("NEW_SURFACE", "DRESSED", "ON_WHITE", "ALONE", "FOUND_MASK", "CHANGED_MASK", "TONED")
         for name, value in {"FRAMING": STILL, "AROUND_GARMENT": 1, **dict.fromkeys(shares, 0), **values}.items():
             monkeypatch.setattr(photos, name, value)
-        inputs, targets = Batches([SHIRT, TROUSER], [COAT, BAG], thumbnails, replace(TINY, batch_size=24), Half())[0]
+        inputs, targets = Batches([SHIRT, TROUSER], streets, thumbnails, replace(TINY, batch_size=24), Half())[0]
         return np.round((inputs + 1) * 127.5).astype(np.uint8), targets
 
     return views
@@ -354,10 +357,11 @@ def test_a_phone_photos_garment_may_lie_on_another_surface(make: Callable[..., t
     assert np.mean([share(view, BLUE) for view in seen]) < 0.2
 
 
-def test_worn_tops_are_covered_and_bags_are_not(make: Callable[..., tuple[UInt8Array, Float32Array]]) -> None:
-    seen, targets = make("STREETS", UNFADED=ALL_COLOURS, DRESSED=1)
+def test_worn_tops_that_show_are_covered_and_bags_are_not(make: Callable[..., tuple[UInt8Array, Float32Array]]) -> None:
+    hidden = replace(COAT, is_main=False)
+    seen, targets = make("STREETS", UNFADED=ALL_COLOURS, DRESSED=1, streets=[COAT, hidden, BAG])
     labels = {LABELS[row.argmax()] for row in targets}
-    assert labels == {"Shirt", "Bag"}  # of the phone photos only the shirt is a top
+    assert labels == {"Shirt", "Coat", "Bag"}  # of the phone photos only the shirt is a top
     for view, row in zip(seen, targets, strict=True):
         covered = bool(row[LABELS.index("Shirt")])
         assert (share(view, RED) > 0.4) is covered
