@@ -12,7 +12,7 @@ nobody carries or wears. Pictures without a garment ask the network to be undeci
 import argparse
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -59,10 +59,10 @@ OUTLIERS = 60  # of each kind of picture without a garment
 
 TOPS = ("T-shirt/top", "Pullover", "Dress", "Coat", "Shirt")
 SHORT_SLEEVES = ("T-shirt/top", "Dress")
-SOLD_ALONE = ("Bag", *SHOES)
 PHONE_BALANCE, STREET_BALANCE = 0.4, 0.25  # 1: as frequent as they are; 0: all alike
 THUMBNAILS, PHONES, STREETS = 0.15, 0.53, 0.32  # share of the views from each source
 FRAMING = Framing((0.9, 1.45), shift=0.07, rotation=12, aspect=1.4, quarter_turns=0.05)
+SHOE_TURNS = 0.6  # quarter turns of the shoes in phone photos: they lie in any direction
 AROUND_GARMENT = 0.7  # of the phone views; the others show the whole photo
 NEW_SURFACE = 0.2  # of the phone views show the garment on another surface
 DRESSED = 0.5  # of the tops that people wear are covered with the top of a phone photo
@@ -134,9 +134,13 @@ class Garment:
         return self._may_be(SHORT_SLEEVES)
 
     @property
+    def is_shoe(self) -> bool:
+        return self._may_be(SHOES)
+
+    @property
     def is_sold_alone(self) -> bool:
         """Shops show it without anybody who carries or wears it."""
-        return self._may_be(SOLD_ALONE)
+        return self._may_be(("Bag", *SHOES))
 
     def _may_be(self, labels: Sequence[str]) -> bool:
         return any(self.target[LABELS.index(label)] for label in labels)
@@ -236,7 +240,8 @@ class Batches(keras.utils.PyDataset):
     def _lying(self, garment: Garment, rng: np.random.Generator) -> UInt8Array:
         whole = 0, 0, garment.photo.shape[1], garment.photo.shape[0]
         box = garment.box if rng.random() < AROUND_GARMENT else whole
-        view, mask = _framed(garment.photo, garment.mask, box, rng)
+        framing = replace(FRAMING, quarter_turns=SHOE_TURNS) if garment.is_shoe else FRAMING
+        view, mask = _framed(garment.photo, garment.mask, box, framing, rng)
         if rng.random() < NEW_SURFACE:
             view = put_on(view, mask // 255, background(VIEW_SIZE, self.photos, rng))
         return _faded(view, mask, UNFADED["phone"], rng)
@@ -248,7 +253,7 @@ class Batches(keras.utils.PyDataset):
             photo = put_on(photo, garment.figure // 255, np.full_like(photo, rng.integers(235, 256)))
         if not alone and rng.random() < FOUND_MASK:
             mask = found_mask(photo, mask, rng.uniform(*CROP_MARGIN), self.segment)
-        view, mask = _framed(photo, mask, box_of(mask), rng)
+        view, mask = _framed(photo, mask, box_of(mask), FRAMING, rng)
         if alone:
             view = put_on(view, mask // 255, background(VIEW_SIZE, self.photos, rng))
         return _faded(view, mask, UNFADED["street"], rng)
@@ -300,12 +305,14 @@ def _enlarged(thumbnail: UInt8Array, rng: np.random.Generator) -> UInt8Array:
     return frame([(view, cv2.INTER_LINEAR)], (0, 0, VIEW_SIZE, VIEW_SIZE), VIEW_SIZE, FRAMING, rng)[0]
 
 
-def _framed(photo: UInt8Array, mask: UInt8Array, box: tuple[int, int, int, int], rng: np.random.Generator) -> list[UInt8Array]:
+def _framed(
+    photo: UInt8Array, mask: UInt8Array, box: tuple[int, int, int, int], framing: Framing, rng: np.random.Generator
+) -> list[UInt8Array]:
     if rng.random() < CHANGED_MASK:
         change = cv2.dilate if rng.random() < 0.6 else cv2.erode
         side = int(rng.integers(*MASK_CHANGE))
         mask = change(mask, np.ones((side, side), np.uint8)).astype(np.uint8)
-    return frame([(photo, cv2.INTER_LINEAR), (mask, cv2.INTER_LINEAR)], box, VIEW_SIZE, FRAMING, rng)
+    return frame([(photo, cv2.INTER_LINEAR), (mask, cv2.INTER_LINEAR)], box, VIEW_SIZE, framing, rng)
 
 
 def _faded(view: UInt8Array, mask: UInt8Array, unfaded: float, rng: np.random.Generator) -> UInt8Array:

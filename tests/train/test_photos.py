@@ -234,15 +234,15 @@ def make(monkeypatch: pytest.MonkeyPatch, thumbnails: Pictures) -> Callable[...,
     """24 views, as uint8, and their targets: framed as they are, in their own colours, of one source."""
 
     def views(source: str, **values: Any) -> tuple[UInt8Array, Float32Array]:
-        streets = values.pop("streets", [COAT, BAG])
+        phones, streets = values.pop("phones", [SHIRT, TROUSER]), values.pop("streets", [COAT, BAG])
         for name in ("THUMBNAILS", "PHONES", "STREETS"):
             monkeypatch.setattr(photos, name, float(name == source))
         for name in ("recolour", "coarsen", "erase"):
             monkeypatch.setattr(photos, name, lambda view, rng: view)
-        shares = ("NEW_SURFACE", "DRESSED", "ON_WHITE", "ALONE", "FOUND_MASK", "CHANGED_MASK", "TONED")
+        shares = ("SHOE_TURNS", "NEW_SURFACE", "DRESSED", "ON_WHITE", "ALONE", "FOUND_MASK", "CHANGED_MASK", "TONED")
         for name, value in {"FRAMING": STILL, "AROUND_GARMENT": 1, **dict.fromkeys(shares, 0), **values}.items():
             monkeypatch.setattr(photos, name, value)
-        inputs, targets = Batches([SHIRT, TROUSER], streets, thumbnails, replace(TINY, batch_size=24), Half())[0]
+        inputs, targets = Batches(phones, streets, thumbnails, replace(TINY, batch_size=24), Half())[0]
         return np.round((inputs + 1) * 127.5).astype(np.uint8), targets
 
     return views
@@ -323,6 +323,18 @@ def test_a_person_may_be_cut_out_on_white(make: Callable[..., tuple[UInt8Array, 
             assert share(view, GRAY) > 0.1
             assert (share(view, BLUE) < 0.02) == bool(on_white)
             assert (share(view, (245, 245, 245)) > 0.05) == bool(on_white)
+
+
+def test_shoes_lie_in_any_direction(make: Callable[..., tuple[UInt8Array, Float32Array]]) -> None:
+    tall = replace(TROUSER, target=target(["Sandal"]))
+    for phones, turned in (([TROUSER, SHIRT], False), ([tall, SHIRT], True)):
+        seen, targets = make("PHONES", UNFADED=ALL_COLOURS, SHOE_TURNS=1, phones=phones)
+        # 60 of 200 pixels wide in the middle row, unless it lies down
+        widths = [int(np.sum(np.all(np.abs(view[80].astype(int) - RED) < 40, axis=-1))) for view in seen]
+        tops = [width for width, row in zip(widths, targets, strict=True) if row[LABELS.index("Shirt")]]
+        others = [width for width, row in zip(widths, targets, strict=True) if not row[LABELS.index("Shirt")]]
+        assert set(np.round(tops, -1)) == {160}
+        assert set(np.round(others, -1)) == ({50, 160} if turned else {50})
 
 
 @pytest.mark.parametrize("label", LABELS)
