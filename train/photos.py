@@ -5,7 +5,7 @@
 --segmentation is a finished run of train.segmentation, or a bundle. The same command continues a run that was interrupted.
 
 Garments come from the phone photos (masks by the segmentation network), from the street photos (their true masks, or what the
-segmentation network finds), and from Fashion-MNIST, enlarged, dark on white: the only source of bags and of named shoes that
+segmentation network finds), and from Fashion-MNIST, enlarged, dark on white: most of the bags and of the named shoes that
 nobody carries or wears. Pictures without a garment ask the network to be undecided.
 """
 
@@ -62,7 +62,7 @@ SHORT_SLEEVES = ("T-shirt/top", "Dress")
 PHONE_BALANCE, STREET_BALANCE = 0.4, 0.25  # 1: as frequent as they are; 0: all alike
 THUMBNAILS, PHONES, STREETS = 0.15, 0.53, 0.32  # share of the views from each source
 FRAMING = Framing((0.9, 1.45), shift=0.07, rotation=12, aspect=1.4, quarter_turns=0.05)
-SHOE_TURNS = 0.6  # quarter turns of the shoes in phone photos: they lie in any direction
+SHOE_TURNS = 0.6  # share of the phone views of shoes with a quarter turn or more: they lie in any direction
 AROUND_GARMENT = 0.7  # of the phone views; the others show the whole photo
 NEW_SURFACE = 0.2  # of the phone views show the garment on another surface
 DRESSED = 0.5  # of the tops that people wear are covered with the top of a phone photo
