@@ -25,7 +25,7 @@ HDF5_MODEL = "fashion_model.h5"  # on request
 SEGMENTATION_MODEL = "segmentation.tflite"  # finds the garment in a photo
 LICENCES = "LICENCES.md"  # of the networks, and of what they were trained on
 FORMAT = 4
-PREPROCESSING_VERSION = "2"  # of the canonical form; changes whenever the same picture and mask may give other pixels
+PREPROCESSING_VERSION = "3"  # changes whenever the same picture and mask may give another canonical image or other views
 DEFAULT_MODEL = Path(__file__).parent / "default_model"
 
 
@@ -59,7 +59,7 @@ class Manifest:
         version: Of the model, as a Hub tag would name it.
         architecture: Name of the network for thumbnails in `train.architectures`, or "custom".
         labels: In the order of the network's outputs.
-        preprocessing: Version of the canonical form that the network was trained on.
+        preprocessing: Version of the canonical form and the views that the networks were trained on.
         temperature: The logits are divided by it before the softmax (`fashion_classifier.confidence.calibrated`).
         smoothing: Share of the probability that the network spreads over the classes evenly, taken off again.
         flip: Whether probabilities are averaged over the image and its mirror image.

@@ -153,17 +153,14 @@ class FashionClassifier:
         return _logits(self._thumbnails, [inputs, inputs[:, :, ::-1]] if self.bundle.manifest.flip else [inputs])
 
     def photo_logits(self, views: UInt8Array) -> Float64Array:
-        """What the network for photos says of their views: (n, v, 160, 160, 3) uint8 -> (2 v, n, 10) float64.
-
-        The second half of the looks is at the mirror images.
+        """What the network for photos says of their views: (n, v, 224, 224, 3) uint8 -> (v, n, 10) float64.
 
         Raises:
             InvalidBundleError: The bundle has no network for photos.
         """
         if self._photos is None:
             raise InvalidBundleError(self.bundle.path, "it has no network for photos.")
-        inputs = [as_input(view) for view in views.swapaxes(0, 1)]
-        return _logits(self._photos, [*inputs, *(view[:, :, ::-1] for view in inputs)])
+        return _logits(self._photos, [as_input(view) for view in views.swapaxes(0, 1)])
 
 
 def _logits(network: Network, looks: list[Float32Array]) -> Float64Array:

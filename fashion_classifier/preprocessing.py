@@ -18,9 +18,9 @@ from fashion_classifier.images import Picture, UInt8Array, load_image, to_gray, 
 from fashion_classifier.segmentation import BoolArray, default_segmenter
 
 SIZE = 28  # px, side of the canonical image
-VIEW_SIZE = 160  # px, side of the view of a photo
+VIEW_SIZE = 224  # px, side of the view of a photo
 VIEW_SPAN = 1.15  # of the view, of the longer side of the garment's box: some of its surroundings shows
-FADED = 0.6  # how much white the surroundings of the garment are mixed with in the faded view
+FADED = 0.8  # how much white the surroundings of the garment are mixed with in the faded view
 PLAIN_DISTANCE = 13  # gray levels, 5 % of full scale: Zalando's tolerance when trimming
 PLAIN_SHARE = 0.9  # of the border that must lie within PLAIN_DISTANCE of its median to be a plain background
 WHITE = 200  # gray level from which a plain background counts as white
@@ -104,17 +104,17 @@ class CanonicalImage:
 
     @cached_property
     def view(self) -> UInt8Array:
-        """The square around the garment in colour, (160, 160, 3) uint8."""
+        """The square around the garment in colour, (224, 224, 3) uint8."""
         return _cut_square(to_rgb(self.photo), self._square)
 
     @cached_property
     def views(self) -> UInt8Array:
-        """What the network for photos is shown; its answers are averaged: (v, 160, 160, 3) uint8.
+        """What the network for photos is shown; its answers are averaged: (2, 224, 224, 3) uint8.
 
-        `view`, and the same with the garment's surroundings faded towards white, which tells it from its neighbours.
+        `view`, and its mirror image with the garment's surroundings faded towards white, which tells it from its neighbours.
         """
         garment = _cut_square(self.mask.astype(np.uint8) * 255, self._square)
-        return np.stack([self.view, fade(self.view, garment, FADED)])
+        return np.stack([self.view, fade(self.view, garment, FADED)[:, ::-1]])
 
     @property
     def _square(self) -> tuple[int, int, int]:

@@ -109,7 +109,7 @@ def test_photo_logits_against_the_interpreter() -> None:
     interpreter.allocate_tensors()
     views = canonicalize("examples/coat.jpg").views
     found = FashionClassifier.from_pretrained().photo_logits(views[np.newaxis])
-    for look, logits in zip([*views, *views[:, :, ::-1]], found, strict=True):
+    for look, logits in zip(views, found, strict=True):
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], (look[np.newaxis] / 127.5 - 1).astype(np.float32))
         interpreter.invoke()
         np.testing.assert_allclose(logits, interpreter.get_tensor(interpreter.get_output_details()[0]["index"]), atol=1e-3)
@@ -122,7 +122,7 @@ def test_a_photo_is_answered_by_its_own_network() -> None:
     for prediction in map(classifier.predict, PHOTOS):
         assert prediction.image.is_photo
         logits = classifier.photo_logits(prediction.image.views[np.newaxis])
-        assert logits.shape == (4, 1, 10)  # two views, each with its mirror image
+        assert logits.shape == (2, 1, 10)
         softened = softmax(logits[:, 0] / photo.temperature, axis=1).mean(axis=0)
         expected = np.where(softened > photo.smoothing / 9.8, softened - photo.smoothing / 10, softened / 50)
         expected /= expected.sum()
@@ -247,7 +247,7 @@ def test_networks_in_each_others_place(variant: Callable[..., FashionClassifier]
     manifest = json.loads((folder / MANIFEST).read_text())
     manifest["files"][PHOTO_SERVING_MODEL] = manifest["files"][SERVING_MODEL]
     (folder / MANIFEST).write_text(json.dumps(manifest))
-    problem = "photo.tflite has the shapes [(1, 28, 28, 1), (1, 10)], needed are [(1, 160, 160, 3), (1, 10)]."
+    problem = "photo.tflite has the shapes [(1, 28, 28, 1), (1, 10)], needed are [(1, 224, 224, 3), (1, 10)]."
     with pytest.raises(InvalidBundleError, match=re.escape(problem)):
         FashionClassifier.from_pretrained(folder)
 

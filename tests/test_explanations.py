@@ -104,20 +104,20 @@ RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 @pytest.fixture
 def red_and_blue() -> CanonicalImage:
-    """A photo whose garment, 100 columns of red and 39 of blue, is seen pixel by pixel: 1.15 x 139 is 160."""
-    photo = np.zeros((250, 300, 3), np.uint8)
+    """A photo whose garment, 100 columns of red and 95 of blue, is seen pixel by pixel: 1.15 x 195 is 224."""
+    photo = np.zeros((280, 320, 3), np.uint8)
     photo[:, :150], photo[:, 150:] = RED, BLUE
-    mask = np.zeros((250, 300), np.bool_)
-    mask[40:140, 50:189] = True
+    mask = np.zeros((280, 320), np.bool_)
+    mask[70:170, 50:245] = True
     image = canonicalize(photo, segment=lambda photo: mask)
-    assert image.view_geometry.box == (39, 10, 160, 160)
+    assert image.view_geometry.box == (35, 8, 224, 224)
     return image
 
 
 def columns(weight_of_red: float, weight_of_blue: float, box: tuple[int, int, int, int]) -> Float32Array:
     """A map over the photo: one value on the red half of a box, one on the blue half, zero elsewhere."""
     left, top, width, height = box
-    found = np.zeros((250, 300), np.float32)
+    found = np.zeros((280, 320), np.float32)
     found[top : top + height, left:150] = weight_of_red
     found[top : top + height, 150 : left + width] = weight_of_blue
     return found
@@ -127,20 +127,20 @@ def red_against_blue(red: float, blue: float) -> keras.Model:
     """Coat is what is red, and less so what is blue: maps (r - b) / 2 and (b - r) / 2 of inputs in [-1, 1]."""
     weights = np.zeros((2, 10), np.float32)
     weights[:, 4] = red, blue
-    return linear_network(160, [[0.5, -0.5], [0, 0], [-0.5, 0.5]], weights)
+    return linear_network(224, [[0.5, -0.5], [0, 0], [-0.5, 0.5]], weights)
 
 
 def test_gradcam_of_a_photo_by_hand(red_and_blue: CanonicalImage, tmp_path: Path) -> None:
     # the maps are 1 and -1 on red, -1 and 1 on blue; ReLU(w0 map0 + w1 map1) is 2 on red, nothing on blue
     bundle = bundle_of(tmp_path, linear_network(28, [[1.0, -1.0]], np.ones((2, 10), np.float32)), red_against_blue(3, 1))
     explanation = explain(Prediction(dict.fromkeys(LABELS, 0.1), 1.0, red_and_blue, bundle), target="Coat")
-    np.testing.assert_allclose(explanation.on_photo, columns(1, 0, (39, 10, 160, 160)), atol=1e-5)
-    # of the garment's 139 columns, 28 in the heatmap and 100 red: 28 x 100 / 139 = 20.1
+    np.testing.assert_allclose(explanation.on_photo, columns(1, 0, (35, 8, 224, 224)), atol=1e-5)
+    # of the garment's 195 columns, 28 in the heatmap and 100 red: 28 x 100 / 195 = 14.4
     assert explanation.heatmap.shape == (28, 28)
     column, row, _, height = red_and_blue.geometry.placed
     expected = np.zeros((28, 28))
-    expected[row : row + height, column : column + 20] = 1
-    expected[row : row + height, column + 20] = 28 * 100 / 139 - 20
+    expected[row : row + height, column : column + 14] = 1
+    expected[row : row + height, column + 14] = 28 * 100 / 195 - 14
     np.testing.assert_allclose(explanation.heatmap, expected, atol=1e-3)
 
 
@@ -152,7 +152,7 @@ def test_weights_in_half_precision_are_computed_with_in_single(red_and_blue: Can
     assert not np.isfinite(half.predict(as_input(red_and_blue.view[np.newaxis]), verbose=0)).all()
     bundle = bundle_of(tmp_path, linear_network(28, [[1.0, -1.0]], np.ones((2, 10), np.float32)), half)
     explanation = explain(Prediction(dict.fromkeys(LABELS, 0.1), 1.0, red_and_blue, bundle), target="Coat")
-    np.testing.assert_allclose(explanation.on_photo, columns(1, 0, (39, 10, 160, 160)), atol=1e-3)
+    np.testing.assert_allclose(explanation.on_photo, columns(1, 0, (35, 8, 224, 224)), atol=1e-3)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -80,14 +80,14 @@ def keep_promises(canonical: CanonicalImage) -> None:
 def keep_promises_of_the_view(canonical: CanonicalImage) -> None:
     geometry = canonical.view_geometry
     column, row, columns, rows = geometry.placed
-    assert (geometry.photo_size, geometry.canvas) == (canonical.geometry.photo_size, 160)
-    assert 0 <= column < column + columns <= 160
-    assert 0 <= row < row + rows <= 160
+    assert (geometry.photo_size, geometry.canvas) == (canonical.geometry.photo_size, 224)
+    assert 0 <= column < column + columns <= 224
+    assert 0 <= row < row + rows <= 224
     (left, top, width, height), (inner_left, inner_top, inner_width, inner_height) = geometry.box, canonical.geometry.box
     assert left <= inner_left < inner_left + inner_width <= left + width <= geometry.photo_size[0]
     assert top <= inner_top < inner_top + inner_height <= top + height <= geometry.photo_size[1]
-    assert canonical.view.shape == (160, 160, 3)
-    assert canonical.views.shape == (2, 160, 160, 3)
+    assert canonical.view.shape == (224, 224, 3)
+    assert canonical.views.shape == (2, 224, 224, 3)
     assert canonical.view.dtype == canonical.views.dtype == np.uint8
 
 
@@ -414,44 +414,45 @@ def photographed(size: tuple[int, int], box: tuple[int, int, int, int], grain: i
 
 
 def test_a_view_of_its_own_size_is_a_crop() -> None:
-    image = photographed((300, 250), (50, 40, 139, 100))
-    # 1.15 x 139 = 159.85, so 160; (2 x 50 + 139 - 160) / 2 = 39.5, rounded down; (2 x 40 + 100 - 160) / 2 = 10
-    assert image.view_geometry == Geometry((300, 250), (39, 10, 160, 160), (0, 0, 160, 160), canvas=160)
-    np.testing.assert_array_equal(image.view, image.photo[10:170, 39:199])
+    image = photographed((320, 280), (50, 70, 195, 100))
+    # 1.15 x 195 = 224.25, so 224; (2 x 50 + 195 - 224) / 2 = 35.5, rounded down; (2 x 70 + 100 - 224) / 2 = 8
+    assert image.view_geometry == Geometry((320, 280), (35, 8, 224, 224), (0, 0, 224, 224), canvas=224)
+    np.testing.assert_array_equal(image.view, image.photo[8:232, 35:259])
 
 
 def test_a_view_of_twice_its_size_is_averaged() -> None:
-    image = photographed((400, 400), (61, 100, 278, 200), grain=2)
-    # 1.15 x 278 = 319.7, so 320; (2 x 61 + 278 - 320) / 2 = 40; (2 x 100 + 200 - 320) / 2 = 40
-    assert image.view_geometry == Geometry((400, 400), (40, 40, 320, 320), (0, 0, 160, 160), canvas=160)
-    np.testing.assert_array_equal(image.view, image.photo[40:360:2, 40:360:2])
+    image = photographed((560, 560), (85, 180, 390, 200), grain=2)
+    # 1.15 x 390 = 448.5, the even 448; (2 x 85 + 390 - 448) / 2 = 56; (2 x 180 + 200 - 448) / 2 = 56
+    assert image.view_geometry == Geometry((560, 560), (56, 56, 448, 448), (0, 0, 224, 224), canvas=224)
+    np.testing.assert_array_equal(image.view, image.photo[56:504:2, 56:504:2])
 
 
 def test_a_view_beyond_the_photo_repeats_its_edge() -> None:
-    image = photographed((139, 100), (0, 0, 139, 100))
-    # left (139 - 160) / 2 = -10.5, rounded down; top (100 - 160) / 2 = -30
-    assert image.view_geometry == Geometry((139, 100), (0, 0, 139, 100), (11, 30, 139, 100), canvas=160)
-    np.testing.assert_array_equal(image.view, np.pad(image.photo, ((30, 30), (11, 10), (0, 0)), mode="edge"))
+    image = photographed((195, 100), (0, 0, 195, 100))
+    # left (195 - 224) / 2 = -14.5, rounded down; top (100 - 224) / 2 = -62
+    assert image.view_geometry == Geometry((195, 100), (0, 0, 195, 100), (15, 62, 195, 100), canvas=224)
+    np.testing.assert_array_equal(image.view, np.pad(image.photo, ((62, 62), (15, 14), (0, 0)), mode="edge"))
 
 
 def test_a_map_over_the_view_lands_on_what_the_view_shows() -> None:
-    image = photographed((300, 250), (50, 40, 139, 100))
-    values = np.random.default_rng(2).random((160, 160)).astype(np.float32)
+    image = photographed((320, 280), (50, 70, 195, 100))
+    values = np.random.default_rng(2).random((224, 224)).astype(np.float32)
     projected = image.view_geometry.project(values)
-    np.testing.assert_array_equal(projected[10:170, 39:199], values)
-    assert not projected[~inside((300, 250), (39, 10, 160, 160))].any()
-    small = photographed((139, 100), (0, 0, 139, 100))
-    np.testing.assert_array_equal(small.view_geometry.project(values), values[30:130, 11:150])
+    np.testing.assert_array_equal(projected[8:232, 35:259], values)
+    assert not projected[~inside((320, 280), (35, 8, 224, 224))].any()
+    small = photographed((195, 100), (0, 0, 195, 100))
+    np.testing.assert_array_equal(small.view_geometry.project(values), values[62:162, 15:210])
 
 
-def test_the_second_view_fades_the_surroundings() -> None:
-    size, box = (300, 250), (50, 40, 139, 100)
+def test_the_second_view_is_mirrored_and_fades_the_surroundings() -> None:
+    size, box = (320, 280), (50, 70, 195, 100)
     image = photographed(size, box)
-    view, faded = image.views.astype(float)
-    garment = inside(size, box)[10:170, 39:199]
+    view, mirrored = image.views.astype(float)
+    faded = np.fliplr(mirrored)
+    garment = inside(size, box)[8:232, 35:259]
     np.testing.assert_array_equal(view, image.view)
     np.testing.assert_array_equal(faded[garment], view[garment])
-    np.testing.assert_allclose(faded[~garment], 0.4 * view[~garment] + 0.6 * 255, atol=1)
+    np.testing.assert_allclose(faded[~garment], 0.2 * view[~garment] + 0.8 * 255, atol=1)
 
 
 @pytest.mark.parametrize(
@@ -489,7 +490,7 @@ def test_extreme_pictures(shape: tuple[int, int], content: str) -> None:
     canonical = canonicalize(pictures[content])
     keep_promises(canonical)
     assert np.isfinite(canonical.geometry.project(np.ones((28, 28)))).all()
-    assert canonical.geometry.pick(canonical.view_geometry.project(np.ones((160, 160)))).max() == pytest.approx(1)
+    assert canonical.geometry.pick(canonical.view_geometry.project(np.ones((224, 224)))).max() == pytest.approx(1)
     if content in ("white", "black"):
         assert not canonical.pixels.any()
 

@@ -49,11 +49,9 @@ def add_photo_network(bundle: Bundle, run: Path, photos: Path) -> tuple[PhotoNet
     if not images:
         raise ValueError(f"{photos} holds no photo of one of the ten in the validation split to calibrate on.")
     truth = np.stack(targets)
-    # (views, n, side, side, 3), then each view with its mirror image
-    views = as_input(np.stack([image.views for image in images], axis=1).reshape(-1, *images[0].view.shape))
-    looks = np.concatenate([views, views[:, :, ::-1]])
+    looks = as_input(np.stack([image.views for image in images], axis=1).reshape(-1, *images[0].view.shape))
     logits = model.predict(looks, batch_size=64, verbose=0).astype(np.float64)
-    served = Network(bundle.path / PHOTO_SERVING_MODEL, inputs=(1, *views.shape[1:]), outputs=(1, logits.shape[1]))
+    served = Network(bundle.path / PHOTO_SERVING_MODEL, inputs=(1, *looks.shape[1:]), outputs=(1, logits.shape[1]))
     answers = np.concatenate([served.run(looks[i : i + 32]) for i in range(0, len(looks), 32)]).astype(np.float64)
     difference = np.abs(calibrated(logits[np.newaxis], 1) - calibrated(answers[np.newaxis], 1))
     if difference.max() > LARGEST_DIFFERENCE:

@@ -186,7 +186,7 @@ def outlier_garments(segmenter: Segmenter) -> list[Garment]:
 
 
 def network(dropout: float = Recipe.dropout) -> keras.Model:
-    """EfficientNet-Lite0 with ten outputs: (n, 160, 160, 3) in [-1, 1] -> (n, 10) logits; 3.43 M parameters."""
+    """EfficientNet-Lite0 with ten outputs: (n, 224, 224, 3) in [-1, 1] -> (n, 10) logits; 3.43 M parameters."""
     inputs = keras.Input((VIEW_SIZE, VIEW_SIZE, 3))
     x = layers.GlobalAveragePooling2D()(features(inputs)[-1])
     x = layers.Dropout(dropout)(x)
@@ -256,7 +256,8 @@ class Batches(keras.utils.PyDataset):
         view, mask = _framed(photo, mask, box_of(mask), FRAMING, rng)
         if alone:
             view = put_on(view, mask // 255, background(VIEW_SIZE, self.photos, rng))
-        return _faded(view, mask, UNFADED["street"], rng)
+        # with all its surroundings a shirt under a coat looks as the coat does
+        return _faded(view, mask, UNFADED["street"] if garment.is_main else 0.0, rng)
 
 
 def found_mask(photo: UInt8Array, mask: UInt8Array, margin: float, segment: Segment) -> UInt8Array:

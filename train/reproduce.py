@@ -76,8 +76,8 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
             train_photos("photos-first"),
         ]
     of_thumbnails, of_photos = sources.initial or out / "resnet-first", sources.initial or out / "photos-first"
-    again = ("--epochs", "20", "--initial-share", "0.5")
-    refit = ("--epochs", "12", "--learning-rate", "0.00025", "--seed", "4", "--initial-share", "0.5", "--refit")
+    again = ("--epochs", "18", "--seed", "5", "--initial-share", "0.25")
+    refit = ("--epochs", "10", "--learning-rate", "0.00025", "--seed", "6", "--initial-share", "0.5", "--refit")
     second, photos_second = out / "resnet-second", out / "photos-second"
     bundle = f"{out / 'resnet' / 'bundle'}"
     return [

@@ -105,7 +105,7 @@ def test_what_was_measured_is_what_the_bundle_answers(bundle: Bundle, photos: Pa
     right = [prediction.label in labels for prediction, labels in zip(predictions, accepted, strict=True)]
     assert measured["validation accuracy"] == pytest.approx(np.mean(right))
     # these are the pictures whose energies the manifest has: the least typical one is at 0, the most typical one at 1
-    assert sorted(prediction.typicality for prediction in predictions) == pytest.approx(np.linspace(0, 1, 6), abs=2e-3)
+    assert sorted(prediction.typicality for prediction in predictions) == pytest.approx(np.linspace(0, 1, 6), abs=0.02)
 
 
 def test_thumbnails_are_answered_as_without_it(bundle: Bundle, alone: Bundle, data: FashionMNIST, photos: Path) -> None:
