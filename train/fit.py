@@ -26,7 +26,7 @@ from train.augmentation import augment
 from train.data import FashionMNIST, Pictures, load_fashion_mnist, load_feedback
 from train.losses import SetCrossEntropy
 from train.outliers import outlier_thumbnails
-from train.runs import Mixture, OneCycle, finish, open_run, record_of, typed_command, weights_of
+from train.runs import OneCycle, finish, open_run, record_of, typed_command, weights_of
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,6 @@ class Recipe:
     augmentation: bool = False
     outliers: int = 0  # pictures without a garment, of each kind that is trained on
     easy_share: float = 1.0  # of the pictures that the initial network finds easy, so many are seen an epoch
-    initial_share: float = 0.0  # of the initial weights in the final ones
     precision: str = "float32"
     seed: int = 0
 
@@ -158,16 +157,12 @@ def fit(recipe: Recipe, data: FashionMNIST, run: Path, *, initial: Path | None =
         command: What was typed, for the record.
 
     Raises:
-        ValueError: The recipe leaves easy pictures out or mixes weights in, and there is no network for it; or a share is none.
+        ValueError: The recipe leaves easy pictures out, and there is no network that finds them; or its share is none.
     """
     if not 0 < recipe.easy_share <= 1:
         raise ValueError(f"The easy share must be above 0 and at most 1, received {recipe.easy_share}.")
     if recipe.easy_share < 1 and initial is None:
         raise ValueError(f"An easy share of {recipe.easy_share} needs a network that says what is easy: give --initial.")
-    if not 0 <= recipe.initial_share < 1:
-        raise ValueError(f"The initial share must be at least 0 and below 1, received {recipe.initial_share}.")
-    if recipe.initial_share and initial is None:
-        raise ValueError(f"An initial share of {recipe.initial_share} needs a network to mix in: give --initial.")
     config = {
         "recipe": dataclasses.asdict(recipe),
         "data": {"training": len(data.training), "validation": len(data.validation)},
@@ -187,7 +182,7 @@ def fit(recipe: Recipe, data: FashionMNIST, run: Path, *, initial: Path | None =
         easy = find_easy(model, training) if recipe.easy_share < 1 else None
     batches = Batches(training, recipe, easy)
     compile_model(model, recipe, recipe.epochs * len(batches))
-    finish(run, model, batches, recipe.epochs, [Validation(data.validation), Mixture(model, recipe.initial_share)])
+    finish(run, model, batches, recipe.epochs, [Validation(data.validation)])
 
 
 def main(options: list[str] | None = None) -> None:
@@ -199,7 +194,6 @@ def main(options: list[str] | None = None) -> None:
     parser.add_argument("--initial", type=Path, help="a finished run, or a bundle, of the same network to start from")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--easy-share", type=float, help="of the images that --initial finds easy, so many are seen an epoch")
-    parser.add_argument("--initial-share", type=float, help="of the weights of --initial in the final ones")
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--seed", type=int)

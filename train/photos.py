@@ -48,7 +48,7 @@ from train.evaluate_photos import iou
 from train.losses import SetCrossEntropy
 from train.outliers import FITTED, outliers
 from train.photo_augmentation import Framing, background, coarsen, erase, frame, put_on, recolour
-from train.runs import Mixture, OneCycle, finish, open_run, record_of, typed_command, weights_of
+from train.runs import OneCycle, finish, open_run, record_of, typed_command, weights_of
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
@@ -96,7 +96,6 @@ class Recipe:
     label_smoothing: float = 0.05
     dropout: float = 0.3
     frozen_blocks: int = 3
-    initial_share: float = 0.0  # of the initial weights in the final ones
     seed: int = 0
 
 
@@ -364,7 +363,7 @@ def fit(
     )
     model.compile(optimizer, SetCrossEntropy(recipe.label_smoothing), jit_compile=False)
     batches = Batches([*phones, *others], streets, thumbnails, recipe, segment)
-    finish(run, model, batches, recipe.epochs, [Mixture(model, recipe.initial_share)])
+    finish(run, model, batches, recipe.epochs)
 
 
 def main() -> None:
@@ -379,7 +378,6 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
     parser.add_argument("--batches", type=int, default=Recipe.batches, help="to an epoch")
-    parser.add_argument("--initial-share", type=float, default=Recipe.initial_share, help="of the initial weights in the final")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument(
         "--refit", action="store_true", help="learn from the validation street photos too: the last run, when all is chosen"
@@ -395,7 +393,6 @@ def main() -> None:
             epochs=arguments.epochs,
             batches=arguments.batches,
             learning_rate=arguments.learning_rate,
-            initial_share=arguments.initial_share,
             seed=arguments.seed,
         ),
         phones + corrected,

@@ -63,6 +63,10 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
         given = ("--run", f"{out / run}", "--segmentation", segmentation, *photos, *street, *data)
         return Step("train.photos", (*given, *options, *moment, *batches))
 
+    def average(run: str, of: str, other: Path, share: str) -> Step:
+        mixed = ("--of", f"{out / of}", "--with", f"{other}", "--share", share)
+        return Step("train.average", ("--run", f"{out / run}", *mixed))
+
     def export(run: str, *options: str) -> Step:
         return Step("train.export", (f"{out / run}", f"{out / run / 'bundle'}", *numbered, *data, *options))
 
@@ -76,16 +80,18 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
             train_photos("photos-first"),
         ]
     of_thumbnails, of_photos = sources.initial or out / "resnet-first", sources.initial or out / "photos-first"
-    again = ("--epochs", "18", "--seed", "5", "--initial-share", "0.25")
-    refit = ("--epochs", "10", "--learning-rate", "0.00025", "--seed", "6", "--initial-share", "0.5", "--refit")
+    again = ("--epochs", "18", "--seed", "5")
+    refit = ("--epochs", "10", "--learning-rate", "0.00025", "--seed", "6", "--refit")
     second, photos_second = out / "resnet-second", out / "photos-second"
     bundle = f"{out / 'resnet' / 'bundle'}"
     return [
         *listed,
         fit("resnet-continued", second.name, "--initial", f"{of_thumbnails}"),
-        fit("resnet-continued", "resnet", "--initial", f"{second}", "--epochs", "18", "--initial-share", "0.5"),
+        fit("resnet-continued", "resnet-third", "--initial", f"{second}", "--epochs", "18"),
+        average("resnet", "resnet-third", second, "0.5"),
         train_photos(photos_second.name, "--initial", f"{of_photos}", *again),
-        train_photos("photos", "--initial", f"{photos_second}", *refit),
+        train_photos("photos-third", "--initial", f"{photos_second}", *refit),
+        average("photos", "photos-third", of_photos, "0.4"),
         export(
             "resnet",
             *("--segmentation", f"{sources.initial or out / 'segmentation'}", "--photo-run", f"{out / 'photos'}"),

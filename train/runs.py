@@ -80,21 +80,6 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "steps": self.steps, "warm_up": self.warm_up}
 
 
-class Mixture(keras.callbacks.Callback):
-    """Mixes a share of the weights that a network has now into those that it has at the end of its training.
-
-    Wortsman et al. 2022, arXiv 2109.01903, equation 1. Normalization statistics are mixed as well.
-    """
-
-    def __init__(self, network: keras.Model, share: float) -> None:
-        super().__init__()
-        self.share, self.start = share, network.get_weights()
-
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        pairs = zip(self.start, self.model.get_weights(), strict=True)
-        self.model.set_weights([self.share * before + (1 - self.share) * now for before, now in pairs])
-
-
 class Batches(Protocol):
     """Batches that depend on their epoch, so that a resumed run repeats them."""
 

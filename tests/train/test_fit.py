@@ -99,24 +99,6 @@ def test_easy_pictures_need_a_network_that_finds_them(data: FashionMNIST, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-def test_the_initial_network_keeps_its_share(data: FashionMNIST, tmp_path: Path) -> None:
-    fit(TINY, data, tmp_path / "first")
-    for share in (0.25, 0.0):
-        fit(replace(TINY, initial_share=share, seed=1), data, tmp_path / f"{share}", initial=tmp_path / "first")
-    before, mixed, trained = (load_network(tmp_path / name).get_weights() for name in ("first", "0.25", "0.0"))
-    for a, b, c in zip(before, mixed, trained, strict=True):
-        assert np.abs(a - c).max() > 1e-3
-        np.testing.assert_allclose(b, a / 4 + c * 3 / 4, atol=1e-6)
-
-
-def test_nothing_is_mixed_in_without_a_network(data: FashionMNIST, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^An initial share of 0\.5 needs a network to mix in: give --initial\.$"):
-        fit(replace(TINY, initial_share=0.5), data, tmp_path / "run")
-    with pytest.raises(ValueError, match=r"^The initial share must be at least 0 and below 1, received 1\.$"):
-        fit(replace(TINY, initial_share=1), data, tmp_path / "run", initial=DEFAULT_MODEL)
-    assert not (tmp_path / "run").exists()
-
-
 def test_a_run_learns_and_leaves_its_folder(data: FashionMNIST, tmp_path: Path) -> None:
     fit(replace(TINY, epochs=15), data, tmp_path, command="the command")
     history = load_history(tmp_path)

@@ -19,18 +19,23 @@ def test_the_chain_from_nothing() -> None:
     listed = steps(Path("out"), "1.2.0", Sources(*FOLDERS, initial=None))
     trained = [step.arguments for step in listed if "--run" in step.arguments]
     runs = [arguments[arguments.index("--run") + 1] for arguments in trained]
-    thumbnails, of_photos = ("resnet-second", "resnet"), ("segmentation", "photos-first")
+    thumbnails = "resnet-first", "resnet-second", "resnet-third", "resnet"
+    of_photos = "photos-first", "photos-second", "photos-third", "photos"
     assert runs == [
         *(f"out/{name}-{seed}" for name in ("ann", "cnn") for seed in range(3)),
-        *(f"out/{name}" for name in ("resnet-first", *of_photos, *thumbnails, "photos-second", "photos")),
+        *(f"out/{name}" for name in (thumbnails[0], "segmentation", of_photos[0], *thumbnails[1:], *of_photos[1:])),
     ]
     continued = [arguments for arguments in trained if arguments[0] == "resnet-continued"]
     assert [arguments[arguments.index("--initial") + 1] for arguments in continued] == [
         "out/resnet-first",
         "out/resnet-second",
     ]
-    assert not any("--epochs" in arguments for arguments in trained[:-3])
-    assert [arguments[1] for arguments in trained if "--refit" in arguments] == ["out/photos"]
+    averaged = [step.arguments for step in listed if step.module == "train.average"]
+    assert [arguments[1::2] for arguments in averaged] == [
+        ("out/resnet", "out/resnet-third", "out/resnet-second", "0.5"),
+        ("out/photos", "out/photos-third", "out/photos-first", "0.4"),
+    ]
+    assert [arguments[1] for arguments in trained if "--refit" in arguments] == ["out/photos-third"]
     made: set[str] = set()  # nothing is used before it is there
     for step in listed:
         used = {
@@ -52,7 +57,7 @@ def test_the_chain_from_nothing() -> None:
 def test_a_bundle_to_start_from() -> None:
     listed = steps(Path("out"), "1.2.0", Sources(*FOLDERS, initial=Path("bundle")), smoke=True)
     assert "train.segmentation" not in {step.module for step in listed}
-    trained = [step for step in listed if "--run" in step.arguments]
+    trained = [step for step in listed if step.module in ("train.fit", "train.photos")]
     assert len(trained) == 2 + 4
     assert all(step.arguments[len(step.arguments) - step.arguments[::-1].index("--epochs")] == "1" for step in trained)
     assert [step.arguments[step.arguments.index("--initial") + 1] for step in trained[2:]] == [
@@ -105,11 +110,11 @@ def test_the_whole_chain_for_a_moment(sources: Path, tmp_path: Path) -> None:
     classifier = FashionClassifier.from_pretrained(out / "resnet" / "bundle")
     assert classifier.version == "9.9.9"
     assert classifier.bundle.manifest.photo is not None
-    assert classifier.bundle.manifest.training["initial"]["recipe"]["architecture"] == "resnet"
+    assert classifier.bundle.manifest.training["averaged"][0]["training"]["recipe"]["architecture"] == "resnet"
     assert json.loads((out / "report" / "evaluation.json").read_text())["n"] == 200
     assert json.loads((out / "report" / "photos.json").read_text()).keys() == {"photos", "street"}
     assert (out / "report" / "typicality.md").is_file()
     assert (out / "report" / "comparison.md").read_text().startswith("# ann, cnn, resnet on the 200 test images")
     taken = json.loads((out / "steps.json").read_text())
-    assert len(taken) == 2 + 2 + 4 + 1 + 4
+    assert len(taken) == 2 + 2 + 4 + 2 + 1 + 4
     assert all(step["core_hours"] > 0 for step in taken.values())
