@@ -1,11 +1,13 @@
 """Random changes to colour photos, and to the maps that lie over them, that leave the garments what they are."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -18,8 +20,9 @@ CONTRAST = (0.6, 1.3)
 BRIGHTNESS = 40  # gray levels, either way
 TINTED = 0.3
 TINT = (0.8, 1.2)  # of each channel
-COARSE = 0.2  # share of the photos shrunk and enlarged again, as small pictures are
-COARSE_SIDE = (40, 120)  # px
+COARSE = 0.35  # share of the views shrunk and enlarged again, as those of small pictures are
+COARSE_SIDE = (28, 150)  # px, the small ones as likely as the large ones
+QUALITY = (60, 96)  # of JPEG, of the shrunk views
 SPARE = 1.25  # pixels kept for each of the view, before a view is warped
 ERASED = 0.35
 ERASED_SIDE = (0.1, 0.45)  # of the photo's side; Random Erasing, arXiv 1708.04896
@@ -110,12 +113,15 @@ def recolour(photo: UInt8Array, rng: np.random.Generator) -> UInt8Array:
 
 
 def coarsen(photo: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-    """Sometimes the photo as if it had been tiny."""
+    """Sometimes the photo as if it had been tiny, and a JPEG."""
     if rng.random() >= COARSE:
         return photo
-    side = int(rng.integers(*COARSE_SIDE))
+    side = round(np.exp(rng.uniform(*np.log(COARSE_SIDE))))
     small = cv2.resize(photo, (side, side), interpolation=cv2.INTER_AREA)
-    return cv2.resize(small, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+    stored = io.BytesIO()
+    Image.fromarray(small).save(stored, "JPEG", quality=int(rng.integers(*QUALITY)))
+    read = np.array(Image.open(stored))
+    return cv2.resize(read, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR).astype(np.uint8)
 
 
 def erase(photo: UInt8Array, rng: np.random.Generator) -> UInt8Array:

@@ -25,7 +25,7 @@ from keras import layers, ops
 
 from fashion_classifier.bundle import SEGMENTATION_MODEL
 from fashion_classifier.segmentation import MAP_SIDE, SIDE, as_input
-from train.data import NO_GARMENT, PhonePhoto, StreetPhoto, phone_photos, street_photos
+from train.data import NO_GARMENT, PhonePhoto, StreetPhoto, box_of, phone_photos, street_photos, widened
 from train.efficientnet import features, freeze, load_imagenet_weights
 from train.grabcut import grabcut_mask
 from train.photo_augmentation import Framing, background, coarsen, frame, put_on, recolour
@@ -38,7 +38,9 @@ GARMENT, UNKNOWN = 1, 255  # values of a target; the rest is 0
 CENTRE_WIDTH = 0.55  # standard deviation of the Gaussian that weighs areas, in halves of the view's side
 
 STREET_SHARE = 0.6  # of the views
-AROUND_ONE = 0.6  # of the street views are framed around one garment, the others anywhere
+AROUND_ONE = 0.7  # of the street views are framed around one garment, the others anywhere
+CROPPED = 0.6  # of those framed around one are cropped to its box and a margin, as callers crop
+CROP_MARGIN = (0.03, 0.3)  # of that crop, of the longer side of the box
 SMALLEST = 0.004  # share of a street photo that a garment needs to be framed
 CUT_OUT = {"street": 0.45, "phone": 0.25}  # share of the views put on another surface
 ALONE = 0.25  # of the street views put on another surface show one garment only
@@ -49,6 +51,7 @@ IN_ONE_PART = 0.45  # share of it that its largest part must hold
 
 ANYWHERE = Framing((0.3, 1.0), shift=0.3, rotation=10, aspect=2.0, quarter_turns=0)
 AROUND = Framing((1.0, 1.7), shift=0.12, rotation=10, aspect=1.3, quarter_turns=0)
+CROP = Framing((1.0, 1.0), shift=0.02, rotation=3, aspect=1.05, quarter_turns=0)
 PHONE = Framing((0.75, 1.05), shift=0.08, rotation=15, aspect=1.4, quarter_turns=0.3)
 
 
@@ -152,14 +155,18 @@ class Batches(keras.utils.PyDataset):
 
     def _street(self, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
         street = self.streets[rng.integers(len(self.streets))]
-        height, width = street.labels.shape
-        box, framing, meant = (0, 0, width, height), ANYWHERE, None
-        present = [value for value in self.garments if (street.labels == value).mean() >= SMALLEST]
+        photo, labels = street.photo, street.labels
+        framing, meant = ANYWHERE, None
+        box = 0, 0, labels.shape[1], labels.shape[0]
+        present = [value for value in self.garments if (labels == value).mean() >= SMALLEST]
         if present and rng.random() < AROUND_ONE:
             meant = rng.choice(present)
-            left, top, width, height = cv2.boundingRect((street.labels == meant).astype(np.uint8))
-            box, framing = (left, top, width, height), AROUND
-        view, labels = self._framed(street.photo, street.labels, box, framing, rng)
+            box, framing = box_of((labels == meant).astype(np.uint8)), AROUND
+            if rng.random() < CROPPED:
+                crop = widened(box, rng.uniform(*CROP_MARGIN))
+                photo, labels = photo[crop], labels[crop]
+                box, framing = (0, 0, labels.shape[1], labels.shape[0]), CROP
+        view, labels = self._framed(photo, labels, box, framing, rng)
         if rng.random() < CUT_OUT["street"]:
             seen = [meant] if meant is not None else [value for value in self.garments if (labels == value).any()]
             alone = seen and rng.random() < ALONE

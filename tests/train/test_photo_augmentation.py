@@ -1,9 +1,11 @@
+import io
 from collections.abc import Callable
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from train import photo_augmentation
 from train.photo_augmentation import Framing, background, coarsen, erase, frame, put_on, recolour
@@ -186,15 +188,25 @@ def test_a_turned_hue_keeps_saturation_and_value(shares: Callable[..., None]) ->
 
 def test_a_coarse_photo_has_lost_its_details(shares: Callable[..., None]) -> None:
     shares(COARSE=1)
-    checks = np.indices((160, 120)).sum(axis=0) % 2 * 255
+    checks = np.indices((224, 168)).sum(axis=0) % 2 * 255
     photo = np.repeat(checks[..., np.newaxis], 3, axis=2).astype(np.uint8)
     for seed in range(10):
         coarse = coarsen(photo, np.random.default_rng(seed))
         assert coarse.shape == photo.shape
         assert coarse.mean() == pytest.approx(127.5, abs=3)
         assert coarse.std() < 64  # of 127.5
-    plain = np.full((160, 120, 3), 90, np.uint8)
-    np.testing.assert_array_equal(coarsen(plain, np.random.default_rng(0)), plain)
+    plain = np.full((160, 120, 3), (90, 30, 200), np.uint8)
+    np.testing.assert_allclose(coarsen(plain, np.random.default_rng(0)), plain, atol=3)  # JPEG rounds colours
+
+
+def test_a_coarse_photo_has_the_marks_of_jpeg(shares: Callable[..., None]) -> None:
+    shares(COARSE=1, COARSE_SIDE=(96, 96), QUALITY=(60, 61))
+    left, right = np.full((96, 48, 3), (200, 20, 20), np.uint8), np.full((96, 48, 3), (20, 20, 200), np.uint8)
+    photo = np.hstack([left[:, :45], right, right[:, :3]])  # an edge within a block of 8
+    stored = io.BytesIO()
+    Image.fromarray(photo).save(stored, "JPEG", quality=60)
+    np.testing.assert_allclose(coarsen(photo, np.random.default_rng(0)), np.array(Image.open(stored)), atol=6)
+    assert np.abs(coarsen(photo, np.random.default_rng(0)).astype(int) - photo).max() > 20
 
 
 def test_an_erased_rectangle_has_one_colour_and_the_stated_size(shares: Callable[..., None]) -> None:

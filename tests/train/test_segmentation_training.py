@@ -258,6 +258,20 @@ def test_the_garment_that_a_view_is_framed_around_is_the_main_one(
         assert np.mean((target == GARMENT) != near(view, RED if coat else GREEN)) < 0.03
 
 
+def test_a_view_may_be_cropped_as_callers_crop(views: Callable[..., tuple[UInt8Array, UInt8Array]]) -> None:
+    # box of 80 x 120 px at the photo's upper edge: 12 px more on three sides, of 104 x 132 px then
+    labels = np.zeros((180, 120), np.uint8)
+    labels[:120, 20:100] = 2
+    street = [StreetPhoto("0", np.where(labels[..., np.newaxis], RED, GREEN).astype(np.uint8), labels, NAMES)]
+    shares = {"STREET_SHARE": 1, "AROUND_ONE": 1, "CROPPED": 1, "CROP_MARGIN": (0.1, 0.1), "CUT_OUT": {"street": 0, "phone": 0}}
+    _, targets = views(street, **shares)
+    for target in targets:
+        assert np.mean(target) == pytest.approx(80 / 104 * 120 / 132, abs=0.06)
+        assert np.mean(target, axis=0).max() > 0.85  # of the height
+        assert target[:2, 40].all()
+        assert not target[-2:].any()
+
+
 def test_who_wears_nothing_is_no_garment(
     views: Callable[..., tuple[UInt8Array, UInt8Array]], streets: list[StreetPhoto]
 ) -> None:
@@ -268,7 +282,7 @@ def test_who_wears_nothing_is_no_garment(
 def test_a_person_cut_out_stands_on_another_surface(
     views: Callable[..., tuple[UInt8Array, UInt8Array]], streets: list[StreetPhoto]
 ) -> None:
-    seen, targets = views(streets[:1], STREET_SHARE=1, CUT_OUT={"street": 1, "phone": 0}, ALONE=0)
+    seen, targets = views(streets[:1], STREET_SHARE=1, CUT_OUT={"street": 1, "phone": 0}, ALONE=0, AROUND_ONE=0)
     assert np.mean([near(view, (30, 40, 200)).mean() for view in seen]) < 0.05  # of the street's blue nothing is left
     assert np.mean([near(view, RED)[target == GARMENT].mean() for view, target in zip(seen, targets, strict=True)]) > 0.7
     assert any(near(view, (190, 190, 190)).mean() > 0.1 for view in seen)  # the person
