@@ -31,7 +31,7 @@ from fashion_classifier import LABELS, FashionClassifier, Prediction
 from fashion_classifier.images import to_rgb
 from train.calibration import BINS, Reliability, plot_reliability, reliability
 from train.contact_sheet import SIDE, contact_sheet
-from train.data import MOST, PHOTO_LABELS, SHOES, STREET_LABELS, Split, photo_rows, street_garments, street_run
+from train.data import MOST, PHOTO_LABELS, SHOES, STREET_LABELS, Split, photo_rows, street_by_eye, street_garments, street_run
 from train.evaluate import plot_confusion, wilson
 from train.grabcut import grabcut_mask
 
@@ -94,6 +94,7 @@ class Answer:
         view: The picture as a person sees it, small.
         overlap: Where the true mask is known.
         share: Of a garment in what is worn in its box, in (0, 1]; None where nobody wears it.
+        eye: The class that somebody saw who knew neither label nor answer; None where nobody looked, or it was not plain.
     """
 
     picture: str
@@ -106,6 +107,7 @@ class Answer:
     view: Image.Image = field(repr=False)
     overlap: Overlap | None = None
     share: float | None = None
+    eye: str | None = None
 
     @property
     def group(self) -> str:
@@ -178,7 +180,8 @@ def ask_street(classifier: FashionClassifier, folder: Path, split: Split) -> Ans
         overlap = Overlap(iou(found, true), iou(grabcut_mask(to_rgb(prediction.image.photo)), true))
         accepted = STREET_LABELS[garment.label]
         asked = _answer(garment.number, street_run(garment.number), garment.label, accepted, prediction)
-        answers.append(replace(asked, overlap=overlap, share=garment.share))
+        eye = street_by_eye().get((garment.number, garment.label))
+        answers.append(replace(asked, overlap=overlap, share=garment.share, eye=eye))
     if not any(answer.accepted for answer in answers):
         raise ValueError(
             f"{folder} holds no labelled garment of one of the ten, {SMALLEST:.0%} of its photo or more, in the {split} split."
@@ -202,11 +205,13 @@ def measure(answers: Answers) -> dict[str, Any]:
 
     Accuracy is over the pictures of the ten. In the confusion matrix a row is a group and a column an answer; the last column
     counts the pictures once more whose answer was "not sure". "main garments" are those that are more than half of what is
-    worn in their box; it and "mask IoU" are None where nobody wears any and no true mask is known.
+    worn in their box; "by eye" compares labels and answers with what somebody saw. They and "mask IoU" are None where nobody
+    wears any, nobody looked and no true mask is known.
     """
     asked, groups = answers.of_the_ten(), answers.groups()
     kinds = {ONE: asked, NONE: [answer for answer in answers.answers if not answer.accepted]}
     main = [answer for answer in asked if answer.share is not None and answer.share > MOST]
+    seen = [answer for answer in asked if answer.eye]
     by_sender: dict[str, list[Answer]] = defaultdict(list)
     for answer in asked:
         by_sender[answer.sender].append(answer)
@@ -221,6 +226,12 @@ def measure(answers: Answers) -> dict[str, Any]:
         "all": _accuracy(asked),
         "groups": _by_group(asked, groups),
         "main garments": {"all": _accuracy(main), "groups": _by_group(main, groups)} if main else None,
+        "by eye": {
+            "labels": _share("accuracy", [answer.eye in answer.accepted for answer in seen]),
+            "answers": _share("accuracy", [answer.eye == answer.name for answer in seen]),
+        }
+        if seen
+        else None,
         "senders": senders,
         "worst sender": min(
             ({"sender": sender} | share for sender, share in senders.items() if share["n"] >= ENOUGH),
@@ -275,6 +286,12 @@ def to_markdown(summary: dict[str, Any]) -> str:
     if main := summary["main garments"]:
         lines += [f"Those that are more than {MOST:.0%} of what is worn in their box (others are under or behind it):", ""]
         lines += [*_table("group", {"all": main["all"], **main["groups"]}), ""]
+    if eye := summary["by eye"]:
+        labels, named = eye["labels"], eye["answers"]
+        lines.append(
+            f"Of {labels['n']} tops that somebody named who knew neither label nor answer, the labels agree with that name in "
+            f"{labels['accuracy']:.1%} ({_interval(labels)}), the answers in {named['accuracy']:.1%} ({_interval(named)})."
+        )
     if worst:
         lines.append(
             f"{len(summary['senders'])} {source['senders']}; the worst with {ENOUGH} {source['pictures']} or more: "

@@ -22,6 +22,7 @@ from train.data import (
     photo_rows,
     shoe_kinds,
     split_of,
+    street_by_eye,
     street_classes,
     street_garments,
     street_photos,
@@ -150,6 +151,16 @@ def test_balanced_by_hand(share: float, shirt: float, shoes: float, none: float)
     order = np.random.default_rng(0).permutation(26)
     expected = np.array([shirt] * 16 + [shoes] * 9 + [none])
     np.testing.assert_allclose(balanced(targets[order], share), expected[order])
+
+
+def test_test_garments_named_by_eye_change_no_label() -> None:
+    seen = street_by_eye()
+    assert set(seen.values()) == {"T-shirt/top", "Pullover", "Dress", "Coat", "Shirt"}
+    assert {split_of(street_run(number)) for number, _ in seen} == {"test"}
+    photo, mask = np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), bool)
+    for number, label in seen:
+        garment = StreetGarment(number, label, photo, mask, mask, mask, (0, 0, 8, 8), 1.0)
+        assert garment.accepted == STREET_LABELS[label]
 
 
 def test_what_a_street_garment_is_where_somebody_has_looked() -> None:

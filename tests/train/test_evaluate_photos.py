@@ -41,9 +41,10 @@ def answered(
     uncertain: bool = False,
     overlap: Overlap | None = None,
     share: float | None = None,
+    eye: str | None = None,
 ) -> Answer:
     view = Image.new("RGB", (12, 16), "maroon")
-    return Answer(f"{label} {confidence}", sender, label, accepted, name, confidence, uncertain, view, overlap, share)
+    return Answer(f"{label} {confidence}", sender, label, accepted, name, confidence, uncertain, view, overlap, share, eye)
 
 
 ANSWERS = Answers(
@@ -53,9 +54,9 @@ ANSWERS = Answers(
         *[answered("shoes", SHOES, name, sender="a") for name in ("Sneaker", "Sandal", "Ankle boot", "Sandal", "Sandal")],
         *[answered("shoes", SHOES, "Bag", confidence, sender="a", uncertain=confidence < 0.5) for confidence in (0.4, 0.6)],
         answered("sandals", ("Sandal",), "Sneaker", 0.95, sender="a", share=0.9),
-        *[answered("coat", ("Coat",), "Coat", sender="a") for _ in range(2)],
+        *[answered("coat", ("Coat",), "Coat", sender="a", eye=eye) for eye in ("Coat", "Dress")],
         *[answered("coat", ("Coat",), "Coat", sender="b", overlap=Overlap(pipeline=p, grabcut=0.25)) for p in (0.5, 1.0)],
-        *[answered("coat", ("Coat",), "Shirt", 0.3, sender="c", uncertain=True) for _ in range(9)],
+        *[answered("coat", ("Coat",), "Shirt", 0.3, sender="c", uncertain=True, eye=eye) for eye in ["Shirt"] * 3 + [None] * 6],
         *[answered("coat", ("Coat",), "Coat", sender="d", share=share) for share in (*[0.4] * 7, 0.5, 0.51, 1.0)],
         answered("hat", (), "Bag", 0.99, sender="a", share=1.0),
         *[answered("hat", (), "Bag", 0.2, sender="b", uncertain=True) for _ in range(3)],
@@ -78,6 +79,10 @@ def test_summary_by_hand() -> None:
     assert {group: (share["n"], share["accuracy"]) for group, share in main_ones["groups"].items()} == {
         "Coat": (2, 1.0),
         "Sandal": (1, 0.0),
+    }
+    assert summary["by eye"] == {
+        "labels": {"n": 5, "accuracy": 0.2, "interval": wilson(1, 5)},
+        "answers": {"n": 5, "accuracy": 0.8, "interval": wilson(4, 5)},
     }
     assert {sender: (share["n"], share["accuracy"]) for sender, share in summary["senders"].items()} == {
         "a": (10, 0.7),
@@ -127,6 +132,11 @@ def test_markdown_of_one_source() -> None:
     assert (
         "Those that are more than 50% of what is worn in their box (others are under or behind it):\n\n"
         f"{TABLE.format('group')}| all | 3 | 66.7% | {low:.1%} to {high:.1%} |\n| Coat | 2 | 100.0% |"
+    ) in text
+    (low, high), (lower, higher) = wilson(1, 5), wilson(4, 5)
+    assert (
+        "Of 5 tops that somebody named who knew neither label nor answer, the labels agree with that name in 20.0% "
+        f"({low:.1%} to {high:.1%}), the answers in 80.0% ({lower:.1%} to {higher:.1%}).\n"
     ) in text
     assert "4 runs of ten photos; the worst with 10 garments or more: 70.0% of 10 (39.7% to 89.2%).\n" in text
     assert '"Not sure" on none of the ten: 75.0% of 4 (30.1% to 95.4%).\n' in text
@@ -245,6 +255,7 @@ def test_photos_by_group_and_sender(classifier: FashionClassifier, photos: Path)
     assert len(summary["wrong"]) == 10 - shoes_right - trouser_right
     assert summary["mask IoU"] is None
     assert summary["main garments"] is None
+    assert summary["by eye"] is None
     with pytest.raises(ValueError, match="holds no labelled photo of one of the ten in the test split"):
         ask_photos(classifier, photos, "test")
 
@@ -268,6 +279,16 @@ def test_street_garments_are_cropped_and_compared_with_their_masks(classifier: F
     assert (bag.share, hat.share) == (1.0, 1.0)
     with pytest.raises(ValueError, match="holds no labelled garment of one of the ten, 1% of its photo or more, in the test"):
         ask_street(classifier, street, "test")
+
+
+def test_a_street_garment_keeps_what_somebody_saw(
+    classifier: FashionClassifier, street: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate_photos, "street_by_eye", lambda: {(f"{STREET_RUN}7", "bag"): "Coat"})
+    answers = ask_street(classifier, street, "validation")
+    assert [answer.eye for answer in answers.answers] == ["Coat", None]
+    eye = measure(answers)["by eye"]
+    assert (eye["labels"]["n"], eye["labels"]["accuracy"]) == (1, 0.0)
 
 
 def test_command_line_writes_the_report(photos: Path, street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
