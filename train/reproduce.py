@@ -91,7 +91,8 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
         average("resnet", "resnet-third", second, "0.5"),
         train_photos(photos_second.name, "--initial", f"{of_photos}", *again),
         train_photos("photos-third", "--initial", f"{photos_second}", *refit),
-        average("photos", "photos-third", of_photos, "0.4"),
+        average("photos-fourth", "photos-third", photos_second, "0.5"),
+        average("photos", "photos-fourth", of_photos, "0.4"),
         export(
             "resnet",
             *("--segmentation", f"{sources.initial or out / 'segmentation'}", "--photo-run", f"{out / 'photos'}"),

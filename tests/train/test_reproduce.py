@@ -20,7 +20,7 @@ def test_the_chain_from_nothing() -> None:
     trained = [step.arguments for step in listed if "--run" in step.arguments]
     runs = [arguments[arguments.index("--run") + 1] for arguments in trained]
     thumbnails = "resnet-first", "resnet-second", "resnet-third", "resnet"
-    of_photos = "photos-first", "photos-second", "photos-third", "photos"
+    of_photos = "photos-first", "photos-second", "photos-third", "photos-fourth", "photos"
     assert runs == [
         *(f"out/{name}-{seed}" for name in ("ann", "cnn") for seed in range(3)),
         *(f"out/{name}" for name in (thumbnails[0], "segmentation", of_photos[0], *thumbnails[1:], *of_photos[1:])),
@@ -33,7 +33,8 @@ def test_the_chain_from_nothing() -> None:
     averaged = [step.arguments for step in listed if step.module == "train.average"]
     assert [arguments[1::2] for arguments in averaged] == [
         ("out/resnet", "out/resnet-third", "out/resnet-second", "0.5"),
-        ("out/photos", "out/photos-third", "out/photos-first", "0.4"),
+        ("out/photos-fourth", "out/photos-third", "out/photos-second", "0.5"),
+        ("out/photos", "out/photos-fourth", "out/photos-first", "0.4"),
     ]
     assert [arguments[1] for arguments in trained if "--refit" in arguments] == ["out/photos-third"]
     made: set[str] = set()  # nothing is used before it is there
@@ -116,5 +117,5 @@ def test_the_whole_chain_for_a_moment(sources: Path, tmp_path: Path) -> None:
     assert (out / "report" / "typicality.md").is_file()
     assert (out / "report" / "comparison.md").read_text().startswith("# ann, cnn, resnet on the 200 test images")
     taken = json.loads((out / "steps.json").read_text())
-    assert len(taken) == 2 + 2 + 4 + 2 + 1 + 4
+    assert len(taken) == 2 + 2 + 4 + 3 + 1 + 4
     assert all(step["core_hours"] > 0 for step in taken.values())
