@@ -28,6 +28,7 @@ for name, value in {
 os.environ.pop("FASHION_CLASSIFIER_MODEL", None)
 
 import csv
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,20 @@ def example_labels() -> dict[Path, str]:
     """Every example picture with its label; "" for none of the ten."""
     with (EXAMPLES / "labels.csv").open(newline="") as file:
         return {EXAMPLES / row["file"]: row["label"] for row in csv.DictReader(file)}
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """The page, served on a port that is free: Gradio's own search leaks a socket for each port that is taken."""
+    import app  # imported here: Gradio takes seconds
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = app.LAUNCH_OPTIONS | {"server_name": "127.0.0.1", "server_port": port}
+    _, local_url, _ = app.demo.launch(**options, prevent_thread_lock=True, quiet=True)
+    yield local_url
+    app.demo.close()
 
 
 @pytest.fixture

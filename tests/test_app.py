@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,6 @@ from PIL import Image
 import app
 from fashion_classifier import LABELS, explain, predict
 from fashion_classifier.monitoring import Journal
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    _, local_url, _ = app.demo.launch(**app.LAUNCH_OPTIONS, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
-    yield local_url
-    app.demo.close()
 
 
 @pytest.fixture(scope="module")

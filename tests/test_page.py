@@ -31,13 +31,6 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    _, local_url, _ = app.demo.launch(**app.LAUNCH_OPTIONS, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
-    yield local_url
-    app.demo.close()
-
-
 @pytest.fixture(params=[(1280, 900, "light"), (390, 844, "dark")], ids=["wide-light", "phone-dark"])
 def page(browser: Browser, url: str, request: pytest.FixtureRequest) -> Iterator[Page]:
     width, height, scheme = request.param
