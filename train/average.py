@@ -14,7 +14,7 @@ from pathlib import Path
 from fashion_classifier.bundle import KERAS_MODEL, PHOTO_KERAS_MODEL
 from train import photos
 from train.architectures import ARCHITECTURES
-from train.runs import CONFIG, HISTORY, WEIGHTS, load_config, record_of, weights_of
+from train.runs import CONFIG, HISTORY, WEIGHTS, load_config, record_of, typed_command, weights_of
 
 
 def average(run: Path, of: Path, other: Path, share: float, *, command: str = "") -> None:
@@ -62,11 +62,11 @@ def main(options: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="folder to write")
     parser.add_argument("--of", type=Path, required=True, help="a finished run")
-    parser.add_argument("--with", type=Path, required=True, dest="other", help="another one, or a bundle, of the same network")
+    parser.add_argument("--with", type=Path, required=True, help="another one, or a bundle, of the same network")
     parser.add_argument("--share", type=float, required=True, help="of the weights of --with, above 0 and below 1")
     arguments = parser.parse_args(options)
-    command = f"python -m train.average --run RUN --of OF --with WITH --share {arguments.share}"
-    average(arguments.run, arguments.of, arguments.other, arguments.share, command=command)
+    other, command = vars(arguments)["with"], typed_command("train.average", parser, arguments)  # a keyword is no attribute
+    average(arguments.run, arguments.of, other, arguments.share, command=command)
 
 
 if __name__ == "__main__":

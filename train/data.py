@@ -250,7 +250,8 @@ def street_by_eye() -> dict[tuple[str, str], str]:
     """What tops of the test street photos are, by eye, to measure the labels by (street_by_eye.csv beside this file).
 
     (number of the photo, label) -> class. All T-shirts, pullovers and shirts, 40 coats and 30 dresses were looked at in random
-    order, outlined in their photos, with neither label nor any answer in view. What was not plain to see is not listed.
+    order, outlined in their photos, with neither label nor any answer in view. What was not plain to see is not listed, nor are
+    seven "dresses" that were plainly skirts.
     """
     with (Path(__file__).parent / "street_by_eye.csv").open(newline="") as file:
         return {(row["photo"], row["label"]): row["class"] for row in csv.DictReader(file)}
