@@ -28,7 +28,7 @@ from fashion_classifier.images import ACCEPTED, Picture, UInt8Array
 from fashion_classifier.labels import LABELS
 from fashion_classifier.network import Network
 from fashion_classifier.predictions import Prediction
-from fashion_classifier.preprocessing import SIZE, VIEW_SIZE, CanonicalImage, canonicalize
+from fashion_classifier.preprocessing import SIZE, VIEW_SIZE, CanonicalImage, as_photo, canonicalize
 from fashion_classifier.segmentation import Segmenter, as_input
 
 Float32Array = npt.NDArray[np.float32]
@@ -124,6 +124,16 @@ class FashionClassifier:
             raise error.at(index) from error
 
     def _answer(self, images: list[CanonicalImage]) -> list[Prediction]:
+        """What each image shows. What may be a thumbnail or a photo is looked at as both: the surer answer counts."""
+        predictions = self._look(images)
+        if self.bundle.manifest.photo is None:
+            return predictions
+        photos = {i: photo for i, image in enumerate(images) if (photo := as_photo(image, self._segment)) is not None}
+        for i, prediction in zip(photos, self._look(list(photos.values())), strict=True):
+            predictions[i] = max(predictions[i], prediction, key=lambda answer: (not answer.uncertain, answer.confidence))
+        return predictions
+
+    def _look(self, images: list[CanonicalImage]) -> list[Prediction]:
         """One run of each network for all the images that it names."""
         manifest = self.bundle.manifest
         photos = [manifest.photo is not None and image.is_photo for image in images]

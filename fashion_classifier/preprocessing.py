@@ -26,6 +26,7 @@ PLAIN_SHARE = 0.9  # of the border that must lie within PLAIN_DISTANCE of its me
 WHITE = 200  # gray level from which a plain background counts as white
 DARK, BRIGHT = 32, 223  # gray levels that count as background of a negative and of a positive
 FILLED = 0.9  # share of the frame that the garment of a canonical image spans, 26 of 28 pixels or more
+DETAIL = 0.07  # of a picture's standard deviation: the mean error of its 28x28 form, from which on it shows more than that
 GRAY_TOLERANCE = 8  # largest difference of two channels in a picture without colour, JPEG noise allowed
 
 Isolation = Literal["thumbnail", "dark background", "white background", "segmentation"]
@@ -177,8 +178,31 @@ def canonicalize(picture: "Picture | CanonicalImage", segment: Segment | None = 
     if level is not None:
         light = np.clip((level - gray.astype(np.int16)) * (255 / level), 0, 255).astype(np.uint8)
         return cut_out(photo, light, light > PLAIN_DISTANCE, "white background")
+    return _from_photo(photo, segment)
+
+
+def as_photo(image: CanonicalImage, segment: Segment | None = None) -> CanonicalImage | None:
+    """A gray picture on plain white or black as the photo that it may be nevertheless.
+
+    Its pixels alone do not say whether it is a thumbnail with a margin or a photo in gray: the networks for both are asked.
+
+    Args:
+        image: What `canonicalize` returned.
+        segment: As for `canonicalize`.
+
+    Returns:
+        None for what is a photo already, and for thumbnails: 28x28 pictures, and enlarged ones without further detail.
+    """
+    if image.is_photo or max(image.photo.shape[:2]) <= SIZE:
+        return None
+    if image.isolation == "thumbnail" and not _has_detail(to_gray(image.photo)):
+        return None
+    return _from_photo(image.photo, segment)
+
+
+def _from_photo(photo: UInt8Array, segment: Segment | None) -> CanonicalImage:
     mask = (segment or default_segmenter())(to_rgb(photo))
-    return cut_out(photo, np.where(mask, ~gray, 0), mask, "segmentation")
+    return cut_out(photo, np.where(mask, ~to_gray(photo), 0), mask, "segmentation")
 
 
 def border_values(gray: UInt8Array) -> UInt8Array:
@@ -214,6 +238,14 @@ def _fills_frame(light: UInt8Array) -> bool:
     *_, width, height = cv2.boundingRect((light > PLAIN_DISTANCE).astype(np.uint8))
     plain = np.mean(border_values(light) <= GRAY_TOLERANCE) > 0.5
     return bool(plain and max(width, height) >= FILLED * len(light))
+
+
+def _has_detail(gray: UInt8Array) -> bool:
+    """Whether a square picture shows more than its 28x28 form does, however that was enlarged."""
+    small = cv2.resize(gray, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    enlargements = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC)
+    errors = [cv2.absdiff(gray, cv2.resize(small, gray.shape, interpolation=enlarge)).mean() for enlarge in enlargements]
+    return bool(min(errors) > DETAIL * gray.std())
 
 
 def cut_out(photo: UInt8Array, light: UInt8Array, mask: BoolArray, isolation: Isolation) -> CanonicalImage:

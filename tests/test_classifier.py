@@ -33,6 +33,7 @@ from fashion_classifier.bundle import (
     SEGMENTATION_MODEL,
     SERVING_MODEL,
 )
+from fashion_classifier.images import to_gray
 from train.data import ENVIRONMENT_VARIABLE, Pictures, load_fashion_mnist
 from train.evaluate import evaluate
 
@@ -141,6 +142,30 @@ def test_photos_without_a_network_for_photos(variant: Callable[..., FashionClass
     assert prediction.typicality == pytest.approx(alone.typicality)
     with pytest.raises(InvalidBundleError, match=r"is not a usable model bundle: it has no network for photos\.$"):
         classifier.photo_logits(prediction.image.views[np.newaxis])
+
+
+@pytest.mark.parametrize("name", ["t-shirt.jpg", "hoodie.jpg", "pullover.jpg", "jacket.jpg", "flip-flops.jpg", "sneakers.jpg"])
+def test_a_gray_photo_on_white_is_not_taken_for_a_thumbnail(name: str) -> None:
+    """As a thumbnail each of these is a bag, a boot or the like to the network for thumbnails."""
+    image = canonicalize(ONCE_FAILED / name)
+    shown = np.where(image.mask, to_gray(image.photo), 255).astype(np.uint8)
+    assert not canonicalize(shown).is_photo
+    prediction = predict(shown)
+    assert (prediction.label, prediction.uncertain) == (LABELS_OF_ONCE_FAILED[name], False)
+    assert prediction.image.is_photo
+
+
+def test_the_surer_answer_to_a_gray_picture_counts(variant: Callable[..., FashionClassifier]) -> None:
+    shown = np.full((120, 120), 255, np.uint8)
+    shown[20:100, 30:90] = np.random.default_rng(0).integers(40, 120, (80, 60))
+    low, high = [-2.0, -1.0], [98.0, 99.0]  # energies that make any picture typical, and none
+    by_thumbnails = variant(energies=low, photo={"energies": high}).predict(shown)
+    assert (by_thumbnails.image.isolation, by_thumbnails.typicality) == ("white background", 1)
+    by_photos = variant(energies=high, photo={"energies": low}).predict(shown)
+    assert (by_photos.image.isolation, by_photos.typicality) == ("segmentation", 1)
+    both = variant(energies=low, photo={"energies": low}).predict(shown)
+    assert both.confidence == max(by_thumbnails.confidence, by_photos.confidence)
+    assert variant(photo=None).predict(shown).image.isolation == "white background"
 
 
 def test_photos_and_thumbnails_in_one_batch(thumbnails: Pictures) -> None:

@@ -12,7 +12,15 @@ import pytest
 from PIL import Image, ImageOps
 
 from fashion_classifier.errors import InvalidImageError
-from fashion_classifier.preprocessing import CanonicalImage, Geometry, border_values, canonicalize, fade, white_background
+from fashion_classifier.preprocessing import (
+    CanonicalImage,
+    Geometry,
+    as_photo,
+    border_values,
+    canonicalize,
+    fade,
+    white_background,
+)
 from train.data import Pictures
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -189,6 +197,39 @@ def test_gray_pictures_that_are_not_enlarged_thumbnails_are_trimmed() -> None:
     assert canonicalize(oblong).geometry.box == (0, 40, 281, 200)
     wall = rectangle(230, 60, (280, 280), (20, 10, 200, 265))  # white enough, not pure
     assert canonicalize(wall).geometry.box == (20, 10, 200, 265)
+
+
+@pytest.mark.parametrize("background", [0, 255])
+def test_a_gray_picture_may_be_a_photo(background: int) -> None:
+    mask = inside((80, 120), (20, 30, 40, 60))
+    canonical = canonicalize(rectangle(background, 110, (80, 120), (10, 10, 50, 90)))
+    assert not canonical.is_photo
+    photo = as_photo(canonical, segment=lambda seen: mask)
+    assert photo is not None
+    assert photo.isolation == "segmentation"
+    np.testing.assert_array_equal(photo.mask, mask)
+    np.testing.assert_array_equal(photo.photo, canonical.photo)
+    assert photo.geometry == Geometry((80, 120), (20, 30, 40, 60), (4, 0, 19, 28))  # 40 x 28 / 60 = 18.7
+    assert as_photo(photo) is None
+
+
+def test_a_thumbnail_is_no_photo(thumbnails: Pictures) -> None:
+    assert as_photo(canonicalize(THUMBNAIL)) is None
+    assert as_photo(canonicalize(rectangle(0, 200, (28, 28), (9, 5, 10, 20)))) is None
+    assert as_photo(canonicalize(rectangle(255, 90, (20, 28), (5, 5, 10, 20)))) is None
+    for pixels in thumbnails.images[::20]:
+        for side, method in ((56, Image.Resampling.NEAREST), (280, Image.Resampling.NEAREST), (224, Image.Resampling.BILINEAR)):
+            assert as_photo(canonicalize(Image.fromarray(pixels).resize((side, side), method))) is None
+
+
+def test_a_square_picture_with_more_than_28_pixels_of_detail_may_be_a_photo() -> None:
+    stripes = rectangle(255, 60, (280, 280), (20, 0, 240, 280))
+    stripes[:, 20:260:10] = stripes[:, 21:260:10] = 180  # a tenth of a pixel of the thumbnail each
+    canonical = canonicalize(stripes)
+    assert canonical.isolation == "thumbnail"
+    photo = as_photo(canonical, segment=lambda seen: np.ones(seen.shape[:2], np.bool_))
+    assert photo is not None
+    assert photo.is_photo
 
 
 def test_canonical_image_is_taken_as_it_is() -> None:
