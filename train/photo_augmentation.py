@@ -112,11 +112,13 @@ def recolour(photo: UInt8Array, rng: np.random.Generator) -> UInt8Array:
     return np.clip(changed, 0, 255).astype(np.uint8)
 
 
-def coarsen(photo: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-    """Sometimes the photo as if it had been tiny, and a JPEG."""
-    if rng.random() >= COARSE:
+def coarsen(
+    photo: UInt8Array, rng: np.random.Generator, share: float = COARSE, sides: tuple[float, float] = COARSE_SIDE
+) -> UInt8Array:
+    """A share of the photos as if they had been tiny, their side between two numbers of pixels, and JPEGs."""
+    if rng.random() >= share:
         return photo
-    side = round(np.exp(rng.uniform(*np.log(COARSE_SIDE))))
+    side = round(np.exp(rng.uniform(*np.log(sides))))
     small = cv2.resize(photo, (side, side), interpolation=cv2.INTER_AREA)
     stored = io.BytesIO()
     Image.fromarray(small).save(stored, "JPEG", quality=int(rng.integers(*QUALITY)))

@@ -24,7 +24,7 @@ from keras import layers
 from fashion_classifier.bundle import PHOTO_KERAS_MODEL, SEGMENTATION_MODEL
 from fashion_classifier.images import to_rgb
 from fashion_classifier.labels import LABELS
-from fashion_classifier.preprocessing import VIEW_SIZE, Segment, canonicalize, fade
+from fashion_classifier.preprocessing import PLAIN_DISTANCE, SIZE, VIEW_SIZE, Segment, canonicalize, fade
 from fashion_classifier.segmentation import Segmenter, as_input
 from train.architectures import LOGITS
 from train.data import (
@@ -47,7 +47,7 @@ from train.efficientnet import features, freeze, load_imagenet_weights
 from train.evaluate_photos import iou
 from train.losses import SetCrossEntropy
 from train.outliers import FITTED, outliers
-from train.photo_augmentation import Framing, background, coarsen, erase, frame, put_on, recolour
+from train.photo_augmentation import COARSE, COARSE_SIDE, Framing, background, coarsen, erase, frame, put_on, recolour
 from train.runs import OneCycle, finish, open_run, record_of, typed_command, weights_of
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -65,7 +65,9 @@ FRAMING = Framing((0.9, 1.45), shift=0.07, rotation=12, aspect=1.4, quarter_turn
 SHOE_TURNS = 0.6  # share of the phone views of shoes with a quarter turn or more: they lie in any direction
 AROUND_GARMENT = 0.7  # of the phone views; the others show the whole photo
 NEW_SURFACE = 0.2  # of the phone views show the garment on another surface
-DRESSED = 0.5  # of the tops that people wear are covered with the top of a phone photo
+DRESSED = 0.5  # of the tops that people wear are covered with another top
+IN_MINIATURE = 0.4  # of those tops are Fashion-MNIST's, and the view is as coarse as they are; the others are phone photos'
+MINIATURE_SIDE = (28, 60)  # px of such a view
 DRESSED_WIDTH = (0.95, 1.4)  # of the top, against the covered one's
 DRESSED_ASPECT = 1.25  # largest stretch of its width against its height, as a factor
 BARE = 0.9  # of those who put on a T-shirt or a dress have bare arms
@@ -207,6 +209,8 @@ class Batches(keras.utils.PyDataset):
         self.thumbnails, self.recipe, self.segment = thumbnails, recipe, segment
         self.phones, self.streets = Source(phones, PHONE_BALANCE), Source(streets, STREET_BALANCE)
         self.tops = Source([garment for garment in phones if garment.is_top], PHONE_BALANCE)
+        columns = [LABELS.index(label) for label in TOPS]
+        self.miniatures = np.flatnonzero(thumbnails.targets[:, columns].any(axis=1))
         self.photos = [garment.photo for garment in phones]
         self.start(epoch=0)
 
@@ -223,6 +227,7 @@ class Batches(keras.utils.PyDataset):
 
     def _view(self, rng: np.random.Generator) -> tuple[UInt8Array, Float32Array]:
         source = rng.choice(3, p=(THUMBNAILS, PHONES, STREETS))
+        coarse = COARSE, COARSE_SIDE
         if source == 0:
             number = rng.integers(len(self.thumbnails))
             view, truth = _enlarged(self.thumbnails.images[number], rng), self.thumbnails.targets[number]
@@ -232,9 +237,15 @@ class Batches(keras.utils.PyDataset):
         else:
             garment = self.streets.draw(rng)
             if garment.is_top and garment.is_main and rng.random() < DRESSED:
-                garment = dressed(garment, self.tops.draw(rng), rng)
+                if rng.random() < IN_MINIATURE:
+                    number = rng.choice(self.miniatures)
+                    top = miniature(self.thumbnails.images[number], self.thumbnails.targets[number], rng)
+                    coarse = 1.0, MINIATURE_SIDE
+                else:
+                    top = self.tops.draw(rng)
+                garment = dressed(garment, top, rng)
             view, truth = self._worn(garment, rng), garment.target
-        return erase(coarsen(recolour(view, rng), rng), rng), truth
+        return erase(coarsen(recolour(view, rng), rng, *coarse), rng), truth
 
     def _lying(self, garment: Garment, rng: np.random.Generator) -> UInt8Array:
         whole = 0, 0, garment.photo.shape[1], garment.photo.shape[0]
@@ -296,13 +307,27 @@ def _undressed(photo: UInt8Array, mask: UInt8Array, skin: UInt8Array) -> UInt8Ar
     return put_on(np.clip(skin * lit[..., np.newaxis], 0, 255).astype(np.uint8), mask // 255, photo)
 
 
+def miniature(thumbnail: UInt8Array, accepted: Float32Array, rng: np.random.Generator) -> Garment:
+    """A Fashion-MNIST image as a garment that can be drawn over another one."""
+    picture = _shop_picture(thumbnail, rng)
+    mask = (picture.min(axis=2) < 255 - PLAIN_DISTANCE).astype(np.uint8)
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(mask, outlines, -1, (255,), cv2.FILLED)  # what is white inside belongs to it
+    pixel = VIEW_SIZE // SIZE  # the outermost is half white
+    return Garment(picture, cv2.erode(mask, np.ones((pixel, pixel))).astype(np.uint8), None, None, accepted)
+
+
 def _enlarged(thumbnail: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-    """A Fashion-MNIST image as a shop's picture: dark, or of one colour, on white."""
+    view = _shop_picture(thumbnail, rng)
+    return frame([(view, cv2.INTER_LINEAR)], (0, 0, VIEW_SIZE, VIEW_SIZE), VIEW_SIZE, FRAMING, rng)[0]
+
+
+def _shop_picture(thumbnail: UInt8Array, rng: np.random.Generator) -> UInt8Array:
+    """A Fashion-MNIST image as a shop's picture: dark, or of one colour, on white; (224, 224, 3)."""
     bordered = cv2.copyMakeBorder(~thumbnail, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=(255,))
     large = cv2.resize(bordered, (VIEW_SIZE, VIEW_SIZE), interpolation=cv2.INTER_CUBIC)
     darkest = rng.uniform(0, 120, 3) if rng.random() < TONED else np.zeros(3)
-    view = (darkest + large[..., np.newaxis] / 255 * (255 - darkest)).astype(np.uint8)
-    return frame([(view, cv2.INTER_LINEAR)], (0, 0, VIEW_SIZE, VIEW_SIZE), VIEW_SIZE, FRAMING, rng)[0]
+    return (darkest + large[..., np.newaxis] / 255 * (255 - darkest)).astype(np.uint8)
 
 
 def _framed(

@@ -186,27 +186,27 @@ def test_a_turned_hue_keeps_saturation_and_value(shares: Callable[..., None]) ->
     assert {int(np.argmax(pixel)) for pixel in found} == {0, 1, 2}
 
 
-def test_a_coarse_photo_has_lost_its_details(shares: Callable[..., None]) -> None:
-    shares(COARSE=1)
+def test_a_coarse_photo_has_lost_its_details() -> None:
     checks = np.indices((224, 168)).sum(axis=0) % 2 * 255
     photo = np.repeat(checks[..., np.newaxis], 3, axis=2).astype(np.uint8)
     for seed in range(10):
-        coarse = coarsen(photo, np.random.default_rng(seed))
+        coarse = coarsen(photo, np.random.default_rng(seed), 1)
         assert coarse.shape == photo.shape
         assert coarse.mean() == pytest.approx(127.5, abs=3)
         assert coarse.std() < 64  # of 127.5
     plain = np.full((160, 120, 3), (90, 30, 200), np.uint8)
-    np.testing.assert_allclose(coarsen(plain, np.random.default_rng(0)), plain, atol=3)  # JPEG rounds colours
+    np.testing.assert_allclose(coarsen(plain, np.random.default_rng(0), 1), plain, atol=3)  # JPEG rounds colours
 
 
 def test_a_coarse_photo_has_the_marks_of_jpeg(shares: Callable[..., None]) -> None:
-    shares(COARSE=1, COARSE_SIDE=(96, 96), QUALITY=(60, 61))
+    shares(QUALITY=(60, 61))
     left, right = np.full((96, 48, 3), (200, 20, 20), np.uint8), np.full((96, 48, 3), (20, 20, 200), np.uint8)
     photo = np.hstack([left[:, :45], right, right[:, :3]])  # an edge within a block of 8
     stored = io.BytesIO()
     Image.fromarray(photo).save(stored, "JPEG", quality=60)
-    np.testing.assert_allclose(coarsen(photo, np.random.default_rng(0)), np.array(Image.open(stored)), atol=6)
-    assert np.abs(coarsen(photo, np.random.default_rng(0)).astype(int) - photo).max() > 20
+    coarse = coarsen(photo, np.random.default_rng(0), 1, (96, 96))
+    np.testing.assert_allclose(coarse, np.array(Image.open(stored)), atol=6)
+    assert np.abs(coarse.astype(int) - photo).max() > 20
 
 
 def test_an_erased_rectangle_has_one_colour_and_the_stated_size(shares: Callable[..., None]) -> None:

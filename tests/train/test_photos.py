@@ -29,6 +29,7 @@ from train.photos import (
     feedback_garments,
     fit,
     found_mask,
+    miniature,
     network,
     phone_garment,
     worn_garment,
@@ -226,6 +227,18 @@ def test_who_has_no_figure_gets_none() -> None:
     assert dressed(SHIRT, SHIRT, np.random.default_rng(0)).figure is None
 
 
+def test_a_miniature_is_cut_out_with_its_holes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photos, "TONED", 0)
+    thumbnail = filled((28, 28), (8, 4, 12, 20), 200, 0)
+    thumbnail[12:15, 12:15] = 0  # white in the picture
+    top = miniature(thumbnail, target(["Pullover"]), np.random.default_rng(0))
+    # two pixels of border and seven of the picture to each; half a pixel of the edge is left out
+    assert top.box == pytest.approx(((8 + 2) * 7, (4 + 2) * 7, 12 * 7, 20 * 7), abs=4)
+    assert np.mean(top.mask > 0) * 224**2 == pytest.approx(top.box[2] * top.box[3], abs=100)  # round corners; the hole has 441
+    assert (top.photo[60:80, 80:140] == 255 - 200).all()
+    np.testing.assert_array_equal(top.target, target(["Pullover"]))
+
+
 # Batches
 
 
@@ -238,8 +251,18 @@ def make(monkeypatch: pytest.MonkeyPatch, thumbnails: Pictures) -> Callable[...,
         for name in ("THUMBNAILS", "PHONES", "STREETS"):
             monkeypatch.setattr(photos, name, float(name == source))
         for name in ("recolour", "coarsen", "erase"):
-            monkeypatch.setattr(photos, name, lambda view, rng: view)
-        shares = ("SHOE_TURNS", "NEW_SURFACE", "DRESSED", "ON_WHITE", "ALONE", "FOUND_MASK", "CHANGED_MASK", "TONED")
+            monkeypatch.setattr(photos, name, lambda view, rng, *coarse: view)
+        shares = (
+            "SHOE_TURNS",
+            "NEW_SURFACE",
+            "DRESSED",
+            "ON_WHITE",
+            "ALONE",
+            "FOUND_MASK",
+            "CHANGED_MASK",
+            "TONED",
+            "IN_MINIATURE",
+        )
         for name, value in {"FRAMING": STILL, "AROUND_GARMENT": 1, **dict.fromkeys(shares, 0), **values}.items():
             monkeypatch.setattr(photos, name, value)
         inputs, targets = Batches(phones, streets, thumbnails, replace(TINY, batch_size=24), Half())[0]
@@ -253,6 +276,26 @@ ALL_COLOURS, NO_COLOURS = {"phone": 1.0, "street": 1.0}, {"phone": 0.0, "street"
 
 def share(view: UInt8Array, colour: tuple[int, int, int]) -> float:
     return float(np.mean(np.all(np.abs(view.astype(int) - colour) < 40, axis=-1)))
+
+
+def test_tops_of_fashion_mnist_are_worn_in_coarse_views(
+    make: Callable[..., tuple[UInt8Array, Float32Array]], monkeypatch: pytest.MonkeyPatch, thumbnails: Pictures
+) -> None:
+    _, plain = make("STREETS", streets=[COAT], DRESSED=1)
+    np.testing.assert_array_equal(plain, np.stack([SHIRT.target] * 24))  # the only top of the phone photos
+    given = []
+
+    def coarsen(view: UInt8Array, rng: np.random.Generator, *coarse: Any) -> UInt8Array:
+        given.append(coarse)
+        return view
+
+    monkeypatch.setattr(photos, "coarsen", coarsen)
+    monkeypatch.setattr(photos, "IN_MINIATURE", 1)
+    targets = Batches([SHIRT, TROUSER], [COAT], thumbnails, replace(TINY, batch_size=24), Half())[0][1]
+    assert given == [(1.0, (28, 60))] * 24
+    worn = {LABELS[number] for number in targets.argmax(axis=1)}
+    assert worn <= set(photos.TOPS)
+    assert len(worn) > 2
 
 
 def test_batches_have_what_the_network_takes(thumbnails: Pictures) -> None:
