@@ -34,7 +34,9 @@ class Segmenter:
     def __call__(self, photo: UInt8Array) -> BoolArray:
         """The main garment of an (H, W, 3) RGB photo: (H, W), True on the garment; all True where none is found."""
         height, width = photo.shape[:2]
-        squashed = cv2.resize(photo, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.uint8)
+        averaged = cv2.resize(photo, (min(width, SIDE), min(height, SIDE)), interpolation=cv2.INTER_AREA)
+        # what is smaller is enlarged smoothly, as in training: INTER_AREA would make squares of its pixels
+        squashed = cv2.resize(averaged, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
         probability = 1 / (1 + np.exp(-self._network.run(as_input(squashed[np.newaxis]))[0, :, :, 0]))
         kept = np.where(main_parts(probability > 0.5), probability, 0).astype(np.float32)
         mask: BoolArray = cv2.resize(kept, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5

@@ -72,6 +72,26 @@ def test_a_mask_has_the_size_of_its_photo(
     assert np.sum(found != true) <= 4  # its corners are where two edges blur
 
 
+@pytest.mark.parametrize("shape", [(160, 2), (2, 160), (500, 2), (2, 2)])
+def test_a_small_photo_is_enlarged_smoothly(answering: Callable[[Network], Segmenter], shape: tuple[int, int]) -> None:
+    """A black half and a white one: the middles of their pixels are at a quarter and three quarters of 160."""
+    seen = []
+
+    def network(inputs: Float32Array) -> Float32Array:
+        seen.append(inputs[0])
+        return np.zeros((1, 80, 80, 1), np.float32)
+
+    halves = np.zeros((*shape, 3), np.uint8)
+    upright = shape[1] == 2
+    halves[:, 1] = 255 if upright else 0
+    if not upright:
+        halves[1] = 255
+    answering(network)(halves)
+    ramp = np.clip((np.arange(160) + 0.5) / 80 - 0.5, 0, 1) * 2 - 1
+    expected = np.broadcast_to(ramp if upright else ramp[:, np.newaxis], (160, 160))
+    np.testing.assert_allclose(seen[0], np.stack([expected] * 3, axis=2), atol=0.01)
+
+
 @pytest.mark.parametrize(
     ("cells", "logit", "shape"),
     [
