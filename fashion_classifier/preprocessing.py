@@ -178,7 +178,7 @@ def canonicalize(picture: "Picture | CanonicalImage", segment: Segment | None = 
     if level is not None:
         light = np.clip((level - gray.astype(np.int16)) * (255 / level), 0, 255).astype(np.uint8)
         return cut_out(photo, light, light > PLAIN_DISTANCE, "white background")
-    return _from_photo(photo, segment)
+    return _from_photo(photo, gray, segment)
 
 
 def as_photo(image: CanonicalImage, segment: Segment | None = None) -> CanonicalImage | None:
@@ -195,14 +195,15 @@ def as_photo(image: CanonicalImage, segment: Segment | None = None) -> Canonical
     """
     if image.is_photo or max(image.photo.shape[:2]) <= SIZE:
         return None
-    if image.isolation == "thumbnail" and not _has_detail(to_gray(image.photo)):
+    gray = to_gray(image.photo)
+    if image.isolation == "thumbnail" and not _has_detail(gray):
         return None
-    return _from_photo(image.photo, segment)
+    return _from_photo(image.photo, gray, segment)
 
 
-def _from_photo(photo: UInt8Array, segment: Segment | None) -> CanonicalImage:
+def _from_photo(photo: UInt8Array, gray: UInt8Array, segment: Segment | None) -> CanonicalImage:
     mask = (segment or default_segmenter())(to_rgb(photo))
-    return cut_out(photo, np.where(mask, ~to_gray(photo), 0), mask, "segmentation")
+    return cut_out(photo, np.where(mask, ~gray, 0), mask, "segmentation")
 
 
 def border_values(gray: UInt8Array) -> UInt8Array:

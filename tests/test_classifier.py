@@ -146,7 +146,7 @@ def test_photos_without_a_network_for_photos(variant: Callable[..., FashionClass
 
 @pytest.mark.parametrize("name", ["dress.jpg", "sneakers.jpg"])
 def test_a_small_photo_keeps_its_name(name: str) -> None:
-    """They had bad masks, and lost their names, while pixels of small photos were made squares."""
+    """They lost their names while the pixels of small photos were made squares."""
     photo = Image.open(ONCE_FAILED / name).convert("RGB")
     photo.thumbnail((80, 80))
     prediction = predict(photo)
@@ -155,7 +155,7 @@ def test_a_small_photo_keeps_its_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["t-shirt.jpg", "hoodie.jpg", "pullover.jpg", "jacket.jpg", "flip-flops.jpg", "sneakers.jpg"])
 def test_a_gray_photo_on_white_is_not_taken_for_a_thumbnail(name: str) -> None:
-    """As a thumbnail each of these is a bag, a boot or the like to the network for thumbnails."""
+    """The network for thumbnails names them wrongly, or is not sure."""
     image = canonicalize(ONCE_FAILED / name)
     shown = np.where(image.mask, to_gray(image.photo), 255).astype(np.uint8)
     assert not canonicalize(shown).is_photo

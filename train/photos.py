@@ -6,7 +6,8 @@
 
 Garments come from the phone photos (masks by the segmentation network), from the street photos (their true masks, or what the
 segmentation network finds), and from Fashion-MNIST, enlarged, dark on white: most of the bags and of the named shoes that
-nobody carries or wears. Pictures without a garment ask the network to be undecided.
+nobody carries or wears. Tops of the phone photos and of Fashion-MNIST are also drawn over those that people wear. Pictures
+without a garment ask the network to be undecided.
 """
 
 import argparse
@@ -82,6 +83,7 @@ CHANGED_MASK = 0.4  # of the masks are too large or too small, as found ones may
 MASK_CHANGE = (3, 8)  # px
 UNFADED = {"phone": 0.4, "street": 0.3}  # share of the views whose surroundings keep their colours
 FADING = (0.3, 1.0)
+BORDER = 2  # px around an image of Fashion-MNIST before it is enlarged
 TONED = 0.7  # of the thumbnails have a colour in place of black
 
 
@@ -313,7 +315,7 @@ def miniature(thumbnail: UInt8Array, accepted: Float32Array, rng: np.random.Gene
     mask = (picture.min(axis=2) < 255 - PLAIN_DISTANCE).astype(np.uint8)
     outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(mask, outlines, -1, (255,), cv2.FILLED)  # what is white inside belongs to it
-    pixel = VIEW_SIZE // SIZE  # the outermost is half white
+    pixel = VIEW_SIZE // (SIZE + 2 * BORDER)  # the outermost is half white
     return Garment(picture, cv2.erode(mask, np.ones((pixel, pixel))).astype(np.uint8), None, None, accepted)
 
 
@@ -324,7 +326,7 @@ def _enlarged(thumbnail: UInt8Array, rng: np.random.Generator) -> UInt8Array:
 
 def _shop_picture(thumbnail: UInt8Array, rng: np.random.Generator) -> UInt8Array:
     """A Fashion-MNIST image as a shop's picture: dark, or of one colour, on white; (224, 224, 3)."""
-    bordered = cv2.copyMakeBorder(~thumbnail, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=(255,))
+    bordered = np.pad(~thumbnail, BORDER, constant_values=255)
     large = cv2.resize(bordered, (VIEW_SIZE, VIEW_SIZE), interpolation=cv2.INTER_CUBIC)
     darkest = rng.uniform(0, 120, 3) if rng.random() < TONED else np.zeros(3)
     return (darkest + large[..., np.newaxis] / 255 * (255 - darkest)).astype(np.uint8)
