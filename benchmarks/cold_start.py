@@ -1,4 +1,4 @@
-"""Cold start to the first answer: this library against Keras, on the same photo and the same network.
+"""Cold start to the first answer: this library against Keras, on the same photo and the same networks.
 
     python benchmarks/cold_start.py [--runs 5] [--picture examples/coat.jpg]
 
@@ -15,10 +15,11 @@ LIBRARY = "from fashion_classifier import predict; predict({picture!r})"
 KERAS = """
 import keras
 from fashion_classifier import canonicalize
-from fashion_classifier.bundle import DEFAULT_MODEL, PHOTO_KERAS_MODEL
+from fashion_classifier.bundle import DEFAULT_MODEL, FADED_KERAS_MODEL, PHOTO_KERAS_MODEL
 from fashion_classifier.segmentation import as_input
 image = canonicalize({picture!r})
-keras.models.load_model(DEFAULT_MODEL / PHOTO_KERAS_MODEL, compile=False).predict(as_input(image.views), verbose=0)
+for name, view in zip((PHOTO_KERAS_MODEL, FADED_KERAS_MODEL), image.views):
+    keras.models.load_model(DEFAULT_MODEL / name, compile=False).predict(as_input(view[None]), verbose=0)
 """
 
 

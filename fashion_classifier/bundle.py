@@ -19,35 +19,37 @@ from fashion_classifier.labels import LABELS
 MANIFEST = "manifest.json"
 KERAS_MODEL = "model.keras"  # the network for thumbnails, the source of truth; explanations and retraining
 SERVING_MODEL = "model.tflite"  # the same network for LiteRT
-PHOTO_KERAS_MODEL = "photo.keras"  # the network for photos, weights in half precision
+PHOTO_KERAS_MODEL = "photo.keras"  # the network for photos as they are, weights in half precision
 PHOTO_SERVING_MODEL = "photo.tflite"
+FADED_KERAS_MODEL = "faded.keras"  # the network for photos with faded surroundings, likewise
+FADED_SERVING_MODEL = "faded.tflite"
 HDF5_MODEL = "fashion_model.h5"  # on request
 SEGMENTATION_MODEL = "segmentation.tflite"  # finds the garment in a photo
 LICENCES = "LICENCES.md"  # of the networks, and of what they were trained on
-FORMAT = 4
+FORMAT = 5
 PREPROCESSING_VERSION = "3"  # changes whenever the same picture and mask may give another canonical image or other views
 DEFAULT_MODEL = Path(__file__).parent / "default_model"
 
 
 @dataclass(frozen=True)
-class PhotoNetwork:
-    """How a bundle's network for photos is used.
+class PhotoNetworks:
+    """How a bundle's networks for photos are used, one for either look at a photo: as it is, with faded surroundings.
 
     Attributes:
-        architecture: Name of the network.
+        architectures: Names of the two networks.
         temperature: As `Manifest.temperature`.
         smoothing: As `Manifest.smoothing`.
         energies: As `Manifest.energies`, of photos.
-        explanation_layer: The layer whose maps Grad-CAM weighs.
-        training: Command, data, recipe and versions.
+        explanation_layer: The layer of the first network whose maps Grad-CAM weighs.
+        training: Command, data, recipe and versions of either.
     """
 
-    architecture: str
+    architectures: tuple[str, str]
     temperature: float
     smoothing: float
     energies: tuple[float, ...]
     explanation_layer: str
-    training: dict[str, Any]
+    training: tuple[dict[str, Any], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,11 @@ class Manifest:
         smoothing: Share of the probability that the network spreads over the classes evenly, taken off again.
         flip: Whether probabilities are averaged over the image and its mirror image.
         energies: Quantiles of the energy scores of good validation thumbnails, ascending, evenly spaced from the 0th to the
-            100th percentile; they turn a score into a typicality (`fashion_classifier.confidence`). Without a network for
+            100th percentile; they turn a score into a typicality (`fashion_classifier.confidence`). Without networks for
             photos they serve for photos as well, which score lower.
         uncertain_below: Typicality under which a picture counts as probably none of the ten.
         explanation_layer: The layer whose maps Grad-CAM weighs; None where a network has none.
-        photo: The network for photos; None where that for thumbnails names them too.
+        photo: The networks for photos; None where that for thumbnails names them too.
         metrics: Measured figures, each with its n.
         training: Command, data, recipe and versions.
         files: Name of every other file of the bundle, with its SHA-256.
@@ -85,7 +87,7 @@ class Manifest:
     energies: tuple[float, ...]
     uncertain_below: float
     explanation_layer: str | None
-    photo: PhotoNetwork | None
+    photo: PhotoNetworks | None
     metrics: dict[str, Any]
     training: dict[str, Any]
     files: dict[str, str]
@@ -94,15 +96,21 @@ class Manifest:
         return json.dumps(asdict(self), indent=2) + "\n"
 
 
-def _accepted_photo_network(content: dict[str, Any]) -> bool:
+def _accepted_photo_networks(content: dict[str, Any]) -> bool:
     return (
-        content.keys() == {field.name for field in fields(PhotoNetwork)}
-        and all(isinstance(content[name], str) and content[name] for name in ("architecture", "explanation_layer"))
+        content.keys() == {field.name for field in fields(PhotoNetworks)}
+        and _accepted_pair(content["architectures"], str)
+        and isinstance(content["explanation_layer"], str)
+        and bool(content["explanation_layer"])
         and all(_accepted_number(name, content[name]) for name in ("temperature", "smoothing"))
         and isinstance(content["energies"], list)
         and _accepted_quantiles(content["energies"])
-        and isinstance(content["training"], dict)
+        and _accepted_pair(content["training"], dict)
     )
+
+
+def _accepted_pair(values: Any, kind: type) -> bool:
+    return isinstance(values, list) and len(values) == 2 and all(isinstance(value, kind) and value != "" for value in values)
 
 
 def _accepted_number(name: str, value: Any) -> bool:
@@ -126,7 +134,7 @@ _ACCEPTED_VALUES: dict[str, tuple[type | UnionType, Callable[[Any], bool]]] = {
     "energies": (list, _accepted_quantiles),
     "uncertain_below": (int | float, lambda value: 0 <= value <= 1),
     "explanation_layer": (str | NoneType, lambda value: value != ""),
-    "photo": (dict | NoneType, lambda value: value is None or _accepted_photo_network(value)),
+    "photo": (dict | NoneType, lambda value: value is None or _accepted_photo_networks(value)),
     "metrics": (dict, lambda value: True),
     "training": (dict, lambda value: True),
     "files": (dict, lambda files: all(isinstance(value, str) and "/" not in name for name, value in files.items())),
@@ -170,7 +178,9 @@ class Bundle:
             if not isinstance(content[name], kinds) or not accepted(content[name]):
                 raise InvalidBundleError(self.path, f"{MANIFEST} has {content[name]!r} for {name}.")
         lists = {name: tuple(content[name]) for name in ("labels", "energies")}
-        photo = content["photo"] and PhotoNetwork(**content["photo"] | {"energies": tuple(content["photo"]["energies"])})
+        photo = content["photo"] and PhotoNetworks(
+            **content["photo"] | {name: tuple(content["photo"][name]) for name in ("architectures", "energies", "training")}
+        )
         manifest = Manifest(**content | lists | {"photo": photo})
         if manifest.labels != LABELS:
             raise InvalidBundleError(self.path, f"its labels are {manifest.labels}, this package knows {LABELS}.")
@@ -185,7 +195,7 @@ class Bundle:
     @property
     def networks(self) -> tuple[str, ...]:
         """The files that predictions and explanations need."""
-        photo = (PHOTO_SERVING_MODEL, PHOTO_KERAS_MODEL) if self.manifest.photo else ()
+        photo = (PHOTO_SERVING_MODEL, PHOTO_KERAS_MODEL, FADED_SERVING_MODEL) if self.manifest.photo else ()
         return (SEGMENTATION_MODEL, SERVING_MODEL, KERAS_MODEL, *photo)
 
     def file(self, name: str) -> Path:

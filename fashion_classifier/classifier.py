@@ -9,18 +9,18 @@ from types import NoneType
 from typing import TypeGuard, cast, overload
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from fashion_classifier import hub
 from fashion_classifier.bundle import (
     DEFAULT_MODEL,
+    FADED_SERVING_MODEL,
     PHOTO_SERVING_MODEL,
     SEGMENTATION_MODEL,
     SERVING_MODEL,
     Bundle,
     Manifest,
-    PhotoNetwork,
+    PhotoNetworks,
 )
 from fashion_classifier.confidence import Float64Array, calibrated, energy, typicality
 from fashion_classifier.errors import FashionClassifierError, InvalidBundleError, InvalidImageError, InvalidReferenceError
@@ -30,8 +30,6 @@ from fashion_classifier.network import Network
 from fashion_classifier.predictions import Prediction
 from fashion_classifier.preprocessing import SIZE, VIEW_SIZE, CanonicalImage, as_photo, canonicalize
 from fashion_classifier.segmentation import Segmenter, as_input
-
-Float32Array = npt.NDArray[np.float32]
 
 BATCH = 32  # pictures to a run of the network; more is no faster
 MODEL_VARIABLE = "FASHION_CLASSIFIER_MODEL"  # the model to use where none is named
@@ -45,10 +43,8 @@ class FashionClassifier:
         self.bundle = bundle
         self._segment = Segmenter(bundle.file(SEGMENTATION_MODEL))
         self._thumbnails = Network(bundle.file(SERVING_MODEL), inputs=(1, SIZE, SIZE, 1), outputs=(1, len(LABELS)))
-        self._photos: Network | None = None
-        if bundle.manifest.photo:
-            shape = (1, VIEW_SIZE, VIEW_SIZE, 3)
-            self._photos = Network(bundle.file(PHOTO_SERVING_MODEL), inputs=shape, outputs=(1, len(LABELS)))
+        shape, names = (1, VIEW_SIZE, VIEW_SIZE, 3), (PHOTO_SERVING_MODEL, FADED_SERVING_MODEL) if bundle.manifest.photo else ()
+        self._photos = [Network(bundle.file(name), inputs=shape, outputs=(1, len(LABELS))) for name in names]
 
     @classmethod
     def from_pretrained(cls, ref: str | Path | None = None, *, revision: str | None = None) -> "FashionClassifier":
@@ -141,11 +137,11 @@ class FashionClassifier:
         of_photos = self._read([image for image, photo in zip(images, photos, strict=True) if photo], manifest.photo)
         return [next(of_photos if photo else of_thumbnails) for photo in photos]
 
-    def _read(self, images: list[CanonicalImage], network: Manifest | PhotoNetwork | None) -> Iterator[Prediction]:
-        """The answers of the one network, in order."""
+    def _read(self, images: list[CanonicalImage], network: Manifest | PhotoNetworks | None) -> Iterator[Prediction]:
+        """The answers of the one network, or of those for photos, in order."""
         if not images or network is None:
             return
-        if isinstance(network, PhotoNetwork):
+        if isinstance(network, PhotoNetworks):
             logits = self.photo_logits(np.stack([image.views for image in images]))
         else:
             logits = self.thumbnail_logits(np.stack([image.pixels for image in images]))
@@ -160,23 +156,20 @@ class FashionClassifier:
         The second look, where the bundle asks for one, is at the mirror images.
         """
         inputs = pixels[..., np.newaxis].astype(np.float32) / np.float32(255)
-        return _logits(self._thumbnails, [inputs, inputs[:, :, ::-1]] if self.bundle.manifest.flip else [inputs])
+        looks = [inputs, inputs[:, :, ::-1]] if self.bundle.manifest.flip else [inputs]
+        logits = self._thumbnails.run(np.concatenate(looks)).astype(np.float64)  # in one run
+        return logits.reshape(len(looks), -1, logits.shape[1])
 
     def photo_logits(self, views: UInt8Array) -> Float64Array:
-        """What the network for photos says of their views: (n, v, 224, 224, 3) uint8 -> (v, n, 10) float64.
+        """What the networks for photos say of their views, each of its own: (n, 2, 224, 224, 3) uint8 -> (2, n, 10) float64.
 
         Raises:
-            InvalidBundleError: The bundle has no network for photos.
+            InvalidBundleError: The bundle has no networks for photos.
         """
-        if self._photos is None:
-            raise InvalidBundleError(self.bundle.path, "it has no network for photos.")
-        return _logits(self._photos, [as_input(view) for view in views.swapaxes(0, 1)])
-
-
-def _logits(network: Network, looks: list[Float32Array]) -> Float64Array:
-    """Looks of (n, height, width, channels) each -> (looks, n, 10), in one run."""
-    answers = network.run(np.concatenate(looks)).astype(np.float64)
-    return answers.reshape(len(looks), -1, answers.shape[1])
+        if not self._photos:
+            raise InvalidBundleError(self.bundle.path, "it has no networks for photos.")
+        looks = zip(self._photos, views.swapaxes(0, 1), strict=True)
+        return np.stack([network.run(as_input(view)) for network, view in looks]).astype(np.float64)
 
 
 def _is_single(pictures: object) -> TypeGuard[Picture | CanonicalImage]:

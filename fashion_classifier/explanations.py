@@ -99,7 +99,7 @@ def explain(prediction: Prediction, *, method: Method = "gradcam", target: str |
 
 
 def _maps(prediction: Prediction, method: Method, index: int) -> tuple[Float32Array, Float32Array]:
-    """The map on the photo and on the canonical image, of the network that answered."""
+    """The map on the photo and on the canonical image, of the network that answered; of two, the one for the photo as it is."""
     image, bundle, photo = prediction.image, prediction.bundle, prediction.bundle.manifest.photo
     if photo is not None and image.is_photo:
         seen = _activation_map(bundle, PHOTO_KERAS_MODEL, photo.explanation_layer, method, index, as_input(image.view))

@@ -110,7 +110,7 @@ class CanonicalImage:
 
     @cached_property
     def views(self) -> UInt8Array:
-        """What the network for photos is shown; its answers are averaged: (2, 224, 224, 3) uint8.
+        """What the two networks for photos are shown, one each; their answers are averaged: (2, 224, 224, 3) uint8.
 
         `view`, and its mirror image with the garment's surroundings faded towards white, which tells it from its neighbours.
         """

@@ -84,10 +84,10 @@ def test_manifest_is_not_json(folder: Path) -> None:
         ({"uncertain_below": "x"}, r"has 'x' for uncertain_below\."),
         ({"flip": 1}, r"has 1 for flip\."),
         (
-            {"format": 3},
-            r"manifest\.json has format 3, this package reads 4\. It was made for an older version of this package",
+            {"format": 4},
+            r"manifest\.json has format 4, this package reads 5\. It was made for an older version of this package",
         ),
-        ({"format": 5}, r"has format 5, this package reads 4\. It was made for a newer version of this package: update"),
+        ({"format": 6}, r"has format 6, this package reads 5\. It was made for a newer version of this package: update"),
         ({"photo": {}}, r"has \{\} for photo\."),
         ({"surprise": 1}, r"lacks \[\] and has unknown \['surprise'\]\."),
         ({"labels": ["Hat"]}, r"its labels are \('Hat',\), this package knows \('T-shirt/top',"),
@@ -112,16 +112,21 @@ def test_a_manifest_for_something_else(folder: Path, values: dict[str, Any], mes
         {"temperature": float("inf")},
         {"smoothing": 1.0},
         {"smoothing": "0"},
-        {"architecture": ""},
+        {"architectures": ["one", ""]},
+        {"architectures": ["one"]},
+        {"architectures": "two"},
         {"explanation_layer": None},
-        {"training": []},
+        {"explanation_layer": ""},
+        {"training": [{}]},
+        {"training": [{}, []]},
+        {"training": {}},
         {"surprise": 1},
     ],
     ids=str,
 )
 def test_a_network_for_photos_that_cannot_be_used(folder: Path, values: dict[str, Any]) -> None:
     change(folder, photo=json.loads((folder / MANIFEST).read_text())["photo"] | values)
-    with pytest.raises(InvalidBundleError, match=r"manifest\.json has \{'architecture': .*\} for photo\.$"):
+    with pytest.raises(InvalidBundleError, match=r"manifest\.json has \{'architectures': .*\} for photo\.$"):
         _ = Bundle(folder).manifest
 
 
@@ -135,7 +140,7 @@ def test_a_network_for_photos_that_lacks_something(folder: Path) -> None:
 
 def test_networks_are_those_that_are_used(folder: Path) -> None:
     always = {"model.keras", "model.tflite", "segmentation.tflite"}
-    assert set(Bundle(folder).networks) == always | {"photo.keras", "photo.tflite"}
+    assert set(Bundle(folder).networks) == always | {"photo.keras", "photo.tflite", "faded.tflite"}
     change(folder, photo=None)
     assert Bundle(folder).manifest.photo is None
     assert set(Bundle(folder).networks) == always

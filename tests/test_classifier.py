@@ -26,6 +26,8 @@ from fashion_classifier import (
 )
 from fashion_classifier.bundle import (
     DEFAULT_MODEL,
+    FADED_KERAS_MODEL,
+    FADED_SERVING_MODEL,
     KERAS_MODEL,
     MANIFEST,
     PHOTO_KERAS_MODEL,
@@ -106,11 +108,11 @@ def test_probabilities_against_the_interpreter_and_scipy(thumbnails: Pictures) -
 
 
 def test_photo_logits_against_the_interpreter() -> None:
-    interpreter = Interpreter(str(DEFAULT_MODEL / PHOTO_SERVING_MODEL))
-    interpreter.allocate_tensors()
     views = canonicalize("examples/coat.jpg").views
     found = FashionClassifier.from_pretrained().photo_logits(views[np.newaxis])
-    for look, logits in zip(views, found, strict=True):
+    for name, look, logits in zip((PHOTO_SERVING_MODEL, FADED_SERVING_MODEL), views, found, strict=True):
+        interpreter = Interpreter(str(DEFAULT_MODEL / name))
+        interpreter.allocate_tensors()
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], (look[np.newaxis] / 127.5 - 1).astype(np.float32))
         interpreter.invoke()
         np.testing.assert_allclose(logits, interpreter.get_tensor(interpreter.get_output_details()[0]["index"]), atol=1e-3)
@@ -140,15 +142,15 @@ def test_photos_without_a_network_for_photos(variant: Callable[..., FashionClass
     assert not alone.image.is_photo
     assert prediction.probabilities == pytest.approx(alone.probabilities, abs=1e-9)
     assert prediction.typicality == pytest.approx(alone.typicality)
-    with pytest.raises(InvalidBundleError, match=r"is not a usable model bundle: it has no network for photos\.$"):
+    with pytest.raises(InvalidBundleError, match=r"is not a usable model bundle: it has no networks for photos\.$"):
         classifier.photo_logits(prediction.image.views[np.newaxis])
 
 
-@pytest.mark.parametrize("name", ["dress.jpg", "sneakers.jpg"])
-def test_a_small_photo_keeps_its_name(name: str) -> None:
-    """They lost their names while the pixels of small photos were made squares."""
+@pytest.mark.parametrize(("name", "side"), [("dress.jpg", 80), ("dress.jpg", 100), ("sneakers.jpg", 100)])
+def test_a_small_photo_keeps_its_name(name: str, side: int) -> None:
+    """They lose their names where the pixels of small photos are made squares for the segmentation."""
     photo = Image.open(ONCE_FAILED / name).convert("RGB")
-    photo.thumbnail((80, 80))
+    photo.thumbnail((side, side))
     prediction = predict(photo)
     assert (prediction.label, prediction.uncertain) == (LABELS_OF_ONCE_FAILED[name], False)
 
@@ -260,14 +262,14 @@ def test_neither_a_picture_nor_pictures() -> None:
 
 def test_a_bundle_of_ones_own(variant: Callable[..., FashionClassifier]) -> None:
     classifier = variant(version="9.9.9")
-    for name in (KERAS_MODEL, PHOTO_KERAS_MODEL):
+    for name in (KERAS_MODEL, PHOTO_KERAS_MODEL, FADED_KERAS_MODEL):
         (classifier.bundle.path / name).unlink()  # of use to explanations alone
     prediction = FashionClassifier.from_pretrained(classifier.bundle.path).predict("examples/coat.jpg")
     assert prediction.model_version == "9.9.9"
     assert prediction.probabilities == predict("examples/coat.jpg").probabilities
 
 
-@pytest.mark.parametrize("name", [SEGMENTATION_MODEL, SERVING_MODEL, PHOTO_SERVING_MODEL])
+@pytest.mark.parametrize("name", [SEGMENTATION_MODEL, SERVING_MODEL, PHOTO_SERVING_MODEL, FADED_SERVING_MODEL])
 def test_a_bundle_without_one_of_its_networks(variant: Callable[..., FashionClassifier], name: str) -> None:
     folder = variant().bundle.path
     (folder / name).unlink()

@@ -28,7 +28,7 @@ from fashion_classifier.bundle import (
     PREPROCESSING_VERSION,
     Bundle,
     Manifest,
-    PhotoNetwork,
+    PhotoNetworks,
     sha256,
 )
 from fashion_classifier.explanations import Method
@@ -58,7 +58,7 @@ def bundle_of(folder: Path, thumbnails: keras.Model, photos: keras.Model | None 
     if photos is not None:
         photos.save(folder / PHOTO_KERAS_MODEL)
         files[PHOTO_KERAS_MODEL] = sha256(folder / PHOTO_KERAS_MODEL)
-        photo = PhotoNetwork("custom", 1.0, 0.0, (0.0, 1.0), "features", {})
+        photo = PhotoNetworks(("custom", "custom"), 1.0, 0.0, (0.0, 1.0), "features", ({}, {}))
     fixed = (FORMAT, "0", "custom", LABELS, PREPROCESSING_VERSION, 1.0, 0.0, False, (0.0, 1.0), 0.05, "features")
     (folder / MANIFEST).write_text(Manifest(*fixed, photo, {}, {}, files).to_json())
     return Bundle(folder)

@@ -360,7 +360,7 @@ def test_a_file_that_does_not_fit_its_manifest_is_refused(loopback: LoopbackHub,
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"format": 5}, "has format 5, this package reads 4. It was made for a newer version of this package: update"),
+        ({"format": 6}, "has format 6, this package reads 5. It was made for a newer version of this package: update"),
         ({"preprocessing": "99"}, "it was trained on preprocessing version '99', this package has"),
         ({"labels": ["Hat"]}, "its labels are ('Hat',), this package knows"),
     ],

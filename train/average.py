@@ -11,7 +11,7 @@ import json
 import shutil
 from pathlib import Path
 
-from fashion_classifier.bundle import KERAS_MODEL, PHOTO_KERAS_MODEL
+from fashion_classifier.bundle import KERAS_MODEL
 from train import photos
 from train.architectures import ARCHITECTURES
 from train.runs import CONFIG, HISTORY, WEIGHTS, load_config, record_of, typed_command, weights_of
@@ -36,9 +36,12 @@ def average(run: Path, of: Path, other: Path, share: float, *, command: str = ""
     if not 0 < share < 1:
         raise ValueError(f"The share must be above 0 and below 1, received {share}.")
     config = load_config(of)
-    is_photo = "architecture" not in config["recipe"]
-    architecture = photos.network if is_photo else ARCHITECTURES[config["recipe"]["architecture"]]
-    parts = [{"share": 1 - share, "training": config}, {"share": share, "training": record_of(other, photo=is_photo)}]
+    recipe = config["recipe"]
+    if "look" in recipe:
+        network, of_bundle = photos.network(recipe["look"]), photos.LOOKS[recipe["look"]][1]
+    else:
+        network, of_bundle = ARCHITECTURES[recipe["architecture"]](), KERAS_MODEL
+    parts = [{"share": 1 - share, "training": config}, {"share": share, "training": record_of(other, of_bundle)}]
     kept = {name: value for name, value in config.items() if name not in ("initial", "averaged")}
     record = kept | {"command": command, "averaged": parts}
     if (run / CONFIG).is_file():
@@ -46,8 +49,7 @@ def average(run: Path, of: Path, other: Path, share: float, *, command: str = ""
             raise ValueError(f"{run} holds another run; choose another folder.")
         print(f"{run} is finished already.")
         return
-    network = architecture()
-    network.load_weights(weights_of(other, PHOTO_KERAS_MODEL if is_photo else KERAS_MODEL))
+    network.load_weights(weights_of(other, of_bundle))
     others = network.get_weights()
     network.load_weights(weights_of(of))
     pairs = zip(network.get_weights(), others, strict=True)

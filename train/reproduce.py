@@ -78,10 +78,13 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
             fit("resnet", "resnet-first"),
             Step("train.segmentation", ("--run", f"{out / 'segmentation'}", *photos, *street, *moment, *batches)),
             train_photos("photos-first"),
+            train_photos("faded-first", "--look", "faded", "--epochs", "26", "--learning-rate", "0.0006", "--seed", "21"),
         ]
-    of_thumbnails, of_photos = sources.initial or out / "resnet-first", sources.initial or out / "photos-first"
+    of_thumbnails = sources.initial or out / "resnet-first"
+    of_photos, of_faded = sources.initial or out / "photos-first", sources.initial or out / "faded-first"
     again = ("--epochs", "18", "--seed", "5")
     refit = ("--epochs", "10", "--learning-rate", "0.00025", "--seed", "6", "--refit")
+    refit_faded = ("--look", "faded", "--epochs", "16", "--learning-rate", "0.00035", "--seed", "22", "--refit")
     second, photos_second = out / "resnet-second", out / "photos-second"
     bundle = f"{out / 'resnet' / 'bundle'}"
     return [
@@ -93,10 +96,12 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
         train_photos("photos-third", "--initial", f"{photos_second}", *refit),
         average("photos-fourth", "photos-third", photos_second, "0.5"),
         average("photos", "photos-fourth", of_photos, "0.4"),
+        train_photos("faded-second", "--initial", f"{of_faded}", *refit_faded),
+        average("faded", "faded-second", of_faded, "0.5"),
         export(
             "resnet",
-            *("--segmentation", f"{sources.initial or out / 'segmentation'}", "--photo-run", f"{out / 'photos'}"),
-            *photos,
+            *("--segmentation", f"{sources.initial or out / 'segmentation'}"),
+            *("--photo-run", f"{out / 'photos'}", "--faded-run", f"{out / 'faded'}", *photos),
         ),
         Step("train.evaluate", (bundle, *data, *report)),
         Step("train.evaluate_photos", (bundle, *photos, *street, *report)),

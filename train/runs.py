@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import keras
 from keras import ops
 
-from fashion_classifier.bundle import KERAS_MODEL, Bundle
+from fashion_classifier.bundle import FADED_KERAS_MODEL, KERAS_MODEL, PHOTO_KERAS_MODEL, Bundle
 from train.architectures import ARCHITECTURES
 
 CONFIG, HISTORY, WEIGHTS = "config.json", "history.csv", "model.weights.h5"
@@ -56,12 +56,14 @@ def weights_of(source: Path, of_bundle: str = KERAS_MODEL) -> Path:
     raise FileNotFoundError(f"{source} holds neither the {WEIGHTS} of a finished run nor a bundle's {of_bundle}.")
 
 
-def record_of(source: Path, *, photo: bool = False) -> dict[str, Any]:
-    """How the network that `weights_of` finds was trained; in a bundle the one for thumbnails, or for photos."""
+def record_of(source: Path, of_bundle: str = KERAS_MODEL) -> dict[str, Any]:
+    """How the network that `weights_of` finds was trained."""
     if (source / CONFIG).is_file():
         return load_config(source)
     manifest = Bundle(source).manifest
-    return manifest.photo.training if photo and manifest.photo else manifest.training
+    if manifest.photo and of_bundle in (PHOTO_KERAS_MODEL, FADED_KERAS_MODEL):
+        return manifest.photo.training[of_bundle == FADED_KERAS_MODEL]
+    return manifest.training
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):

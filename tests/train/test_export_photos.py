@@ -1,4 +1,4 @@
-"""A network for photos in a bundle, from photos to the answers of the bundle."""
+"""Networks for photos in a bundle, from photos to the answers of the bundle."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,12 +12,18 @@ from drawn_garments import photo, shirt
 from PIL import Image
 
 from fashion_classifier import Bundle, FashionClassifier, explain
-from fashion_classifier.bundle import DEFAULT_MODEL, PHOTO_KERAS_MODEL, PHOTO_SERVING_MODEL
+from fashion_classifier.bundle import (
+    DEFAULT_MODEL,
+    FADED_KERAS_MODEL,
+    FADED_SERVING_MODEL,
+    PHOTO_KERAS_MODEL,
+    PHOTO_SERVING_MODEL,
+)
 from train import export_photos
 from train.data import PHOTO_LABELS, FashionMNIST, Pictures
 from train.efficientnet import FEATURES
 from train.export import export
-from train.export_photos import add_photo_network, in_half_precision
+from train.export_photos import add_photo_networks, in_half_precision
 from train.fit import RECIPES, fit
 from train.photos import network
 from train.runs import WEIGHTS, open_run
@@ -49,13 +55,14 @@ def data(thumbnails: Pictures) -> FashionMNIST:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of `train.photos`, as far as an export can tell."""
-    folder = tmp_path_factory.mktemp("photo-run")
-    open_run(folder, CONFIG)
-    keras.utils.set_random_seed(0)
-    network().save_weights(folder / WEIGHTS)
-    return folder
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Finished runs of `train.photos` for either look, as far as an export can tell."""
+    folders = tmp_path_factory.mktemp("plain"), tmp_path_factory.mktemp("faded")
+    for folder, look in zip(folders, ("plain", "faded"), strict=True):
+        open_run(folder, CONFIG | {"look": look})
+        keras.utils.set_random_seed(0)
+        network(look).save_weights(folder / WEIGHTS)
+    return folders
 
 
 @pytest.fixture(scope="module")
@@ -69,15 +76,15 @@ def thumbnail_run(data: FashionMNIST, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="module")
 def bundle(
-    data: FashionMNIST, run: Path, thumbnail_run: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory
+    data: FashionMNIST, runs: tuple[Path, Path], thumbnail_run: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Bundle:
     out = tmp_path_factory.mktemp("out") / "bundle"
-    return export(thumbnail_run, out, version="0.2.0", data=data, photo_run=run, photos=photos)
+    return export(thumbnail_run, out, version="0.2.0", data=data, photo_run=runs[0], faded_run=runs[1], photos=photos)
 
 
 @pytest.fixture(scope="module")
 def alone(data: FashionMNIST, thumbnail_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The same bundle without a network for photos."""
+    """The same bundle without networks for photos."""
     return export(thumbnail_run, tmp_path_factory.mktemp("alone") / "bundle", version="0.2.0", data=data)
 
 
@@ -86,12 +93,16 @@ def test_what_the_manifest_says(bundle: Bundle) -> None:
     assert (manifest.version, manifest.architecture) == ("0.2.0", "ann")
     assert set(bundle.networks) <= manifest.files.keys()
     assert manifest.photo is not None
-    assert (manifest.photo.architecture, manifest.photo.explanation_layer) == ("efficientnet-lite0", FEATURES)
+    assert manifest.photo.architectures == ("efficientnet-lite0", "efficientnet-lite1")
+    assert manifest.photo.explanation_layer == FEATURES
     assert len(manifest.photo.energies) == 201
-    assert manifest.photo.training.items() >= CONFIG.items()
-    assert manifest.metrics["photos"]["parameters"] == 3_425_834
+    assert [training["look"] for training in manifest.photo.training] == ["plain", "faded"]
+    assert all(training.items() >= CONFIG.items() for training in manifest.photo.training)
+    assert manifest.metrics["photos"]["parameters"] == 3_425_834 + 4_202_154
     for name in (PHOTO_KERAS_MODEL, PHOTO_SERVING_MODEL):
         assert 1.8 < bundle.file(name).stat().st_size / 3_425_834 < 2.4  # bytes to a weight
+    for name in (FADED_KERAS_MODEL, FADED_SERVING_MODEL):
+        assert 1.8 < bundle.file(name).stat().st_size / 4_202_154 < 2.4
 
 
 def test_what_was_measured_is_what_the_bundle_answers(bundle: Bundle, photos: Path) -> None:
@@ -111,7 +122,7 @@ def test_what_was_measured_is_what_the_bundle_answers(bundle: Bundle, photos: Pa
 def test_thumbnails_are_answered_as_without_it(bundle: Bundle, alone: Bundle, data: FashionMNIST, photos: Path) -> None:
     assert alone.manifest.photo is None
     assert "photos" not in alone.manifest.metrics
-    assert not {PHOTO_KERAS_MODEL, PHOTO_SERVING_MODEL} & alone.manifest.files.keys()
+    assert not {PHOTO_KERAS_MODEL, PHOTO_SERVING_MODEL, FADED_KERAS_MODEL, FADED_SERVING_MODEL} & alone.manifest.files.keys()
     one, other = FashionClassifier(bundle), FashionClassifier(alone)
     for image in data.test.images[:5]:
         assert one.predict(image).probabilities == pytest.approx(other.predict(image).probabilities, abs=1e-6)
@@ -119,10 +130,13 @@ def test_thumbnails_are_answered_as_without_it(bundle: Bundle, alone: Bundle, da
     assert one.predict(picture).probabilities != pytest.approx(other.predict(picture).probabilities, abs=1e-3)
 
 
-def test_the_keras_form_is_the_served_network(bundle: Bundle, run: Path) -> None:
-    stored = keras.models.load_model(bundle.file(PHOTO_KERAS_MODEL), compile=False)
-    trained = network()
-    trained.load_weights(run / WEIGHTS)
+@pytest.mark.parametrize(("index", "look", "name"), [(0, "plain", PHOTO_KERAS_MODEL), (1, "faded", FADED_KERAS_MODEL)])
+def test_the_keras_form_is_the_served_network(
+    bundle: Bundle, runs: tuple[Path, Path], index: int, look: str, name: str
+) -> None:
+    stored = keras.models.load_model(bundle.file(name), compile=False)
+    trained = network(look)
+    trained.load_weights(runs[index] / WEIGHTS)
     assert {weights.dtype for weights in stored.get_weights()} == {np.dtype(np.float16)}
     for half, single in zip(stored.get_weights(), trained.get_weights(), strict=True):
         np.testing.assert_array_equal(half, single.astype(np.float16))
@@ -149,25 +163,31 @@ def test_photos_are_explained(bundle: Bundle, photos: Path) -> None:
     assert np.isfinite(explanation.on_photo).all()
 
 
-def test_a_network_for_photos_needs_photos(data: FashionMNIST, run: Path, thumbnail_run: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^A network for photos is calibrated on phone photos: give their folder\.$"):
-        export(thumbnail_run, tmp_path / "bundle", version="0", data=data, photo_run=run)
+def test_networks_for_photos_need_photos_and_each_other(
+    data: FashionMNIST, runs: tuple[Path, Path], thumbnail_run: Path, photos: Path, tmp_path: Path
+) -> None:
+    plain, faded = runs
+    with pytest.raises(ValueError, match=r"^Networks for photos are calibrated on phone photos: give their folder\.$"):
+        export(thumbnail_run, tmp_path / "bundle", version="0", data=data, photo_run=plain, faded_run=faded)
+    for one, other in ((plain, None), (None, faded)):
+        with pytest.raises(ValueError, match=r"^A bundle has two networks for photos: give --photo-run and --faded-run, or"):
+            export(thumbnail_run, tmp_path / "bundle", version="0", data=data, photo_run=one, faded_run=other, photos=photos)
     assert not (tmp_path / "bundle").exists()
 
 
 def test_a_folder_without_validation_photos_is_refused(
-    alone: Bundle, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alone: Bundle, runs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "photos.csv").write_text("image,sender_id,label,kids\na,181,Shirt,False\n")
     monkeypatch.setattr(export_photos, "export_float16", lambda model, path: None)
     with pytest.raises(ValueError, match=r"holds no photo of one of the ten in the validation split to calibrate on\.$"):
-        add_photo_network(Bundle(shutil.copytree(alone.path, tmp_path / "bundle")), run, tmp_path)
+        add_photo_networks(Bundle(shutil.copytree(alone.path, tmp_path / "bundle")), *runs, tmp_path)
 
 
 def test_forms_that_do_not_agree_are_refused(
-    alone: Bundle, run: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alone: Bundle, runs: tuple[Path, Path], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = DEFAULT_MODEL / PHOTO_SERVING_MODEL
     monkeypatch.setattr(export_photos, "export_float16", lambda model, path: shutil.copy(other, path))
-    with pytest.raises(ValueError, match=r"^The Keras and the LiteRT network for photos differ by 0\.\d+ in a probability\.$"):
-        add_photo_network(Bundle(shutil.copytree(alone.path, tmp_path / "bundle")), run, photos)
+    with pytest.raises(ValueError, match=r"^The Keras and the LiteRT network in photo\.tflite differ by 0\.\d+ in a prob"):
+        add_photo_networks(Bundle(shutil.copytree(alone.path, tmp_path / "bundle")), *runs, photos)

@@ -493,13 +493,15 @@ def test_thumbnails_may_have_a_colour(make: Callable[..., tuple[UInt8Array, Floa
 # The network
 
 
-def test_the_network_has_ten_outputs() -> None:
-    model = network()
-    assert model.count_params() == 3_413_024 + 1280 * 10 + 10
+@pytest.mark.parametrize(("look", "name", "features"), [("plain", "lite0", 3_413_024), ("faded", "lite1", 4_189_344)])
+def test_the_networks_have_ten_outputs(look: str, name: str, features: int) -> None:
+    model = network(look)
+    assert model.name == f"efficientnet-{name}"
+    assert model.count_params() == features + 1280 * 10 + 10
     assert model.input_shape == (None, 224, 224, 3)
     assert model.output_shape == (None, 10)
     assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [0.3]
-    assert [layer.rate for layer in network(dropout=0.5).layers if isinstance(layer, keras.layers.Dropout)] == [0.5]
+    assert [layer.rate for layer in network(look, dropout=0.5).layers if isinstance(layer, keras.layers.Dropout)] == [0.5]
 
 
 @pytest.fixture(scope="module")
@@ -507,7 +509,7 @@ def run(thumbnails: Pictures, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run, from random weights in place of ImageNet's."""
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(photos, "load_imagenet_weights", lambda model: None)
+        patch.setattr(photos, "load_imagenet_weights", lambda model, variant: None)
         fit(TINY, [SHIRT, TROUSER], [COAT], [NOISE], thumbnails, Half(), folder, command="the command")
     return folder
 
@@ -568,11 +570,11 @@ def test_command_line(tmp_path: Path, thumbnails: Pictures, monkeypatch: pytest.
     monkeypatch.setattr(photos, "fit", lambda *arguments, **options: calls.append((arguments, options)))
     monkeypatch.setattr(photos, "load_fashion_mnist", lambda folder: FashionMNIST(thumbnails, thumbnails, thumbnails))
     options = ["--run", "there", "--segmentation", str(DEFAULT_MODEL), "--photos", str(tmp_path), "--street", str(tmp_path)]
-    monkeypatch.setattr("sys.argv", ["photos", *options, "--learning-rate", "0.001"])
+    monkeypatch.setattr("sys.argv", ["photos", *options, "--look", "faded", "--learning-rate", "0.001"])
     photos.main()
     (((recipe, phones, streets, others, of_thumbnails, segment, run), named),) = calls
     assert isinstance(segment, Segmenter)
-    assert recipe == Recipe(learning_rate=0.001)
+    assert recipe == Recipe(look="faded", learning_rate=0.001)
     assert [one.target.tolist() for one in phones] == [target(["Shirt"]).tolist(), target(SHOES).tolist()]
     assert len(others) == OUTLIERS * len(FITTED)
     assert not any(one.target.any() or one.is_top for one in others)
@@ -582,7 +584,8 @@ def test_command_line(tmp_path: Path, thumbnails: Pictures, monkeypatch: pytest.
     assert of_thumbnails is thumbnails
     assert run == Path("there")
     command = (
-        "python -m train.photos --run RUN --segmentation SEGMENTATION --photos PHOTOS --street STREET --learning-rate 0.001"
+        "python -m train.photos --run RUN --segmentation SEGMENTATION --photos PHOTOS --street STREET --look faded "
+        "--learning-rate 0.001"
     )
     assert named == {"initial": None, "command": command}
     monkeypatch.setattr("sys.argv", ["photos", *options, "--refit"])

@@ -21,9 +21,11 @@ def test_the_chain_from_nothing() -> None:
     runs = [arguments[arguments.index("--run") + 1] for arguments in trained]
     thumbnails = "resnet-first", "resnet-second", "resnet-third", "resnet"
     of_photos = "photos-first", "photos-second", "photos-third", "photos-fourth", "photos"
+    faded = "faded-first", "faded-second", "faded"
     assert runs == [
         *(f"out/{name}-{seed}" for name in ("ann", "cnn") for seed in range(3)),
-        *(f"out/{name}" for name in (thumbnails[0], "segmentation", of_photos[0], *thumbnails[1:], *of_photos[1:])),
+        *(f"out/{name}" for name in (thumbnails[0], "segmentation", of_photos[0], faded[0], *thumbnails[1:])),
+        *(f"out/{name}" for name in (*of_photos[1:], *faded[1:])),
     ]
     continued = [arguments for arguments in trained if arguments[0] == "resnet-continued"]
     assert [arguments[arguments.index("--initial") + 1] for arguments in continued] == [
@@ -35,8 +37,9 @@ def test_the_chain_from_nothing() -> None:
         ("out/resnet", "out/resnet-third", "out/resnet-second", "0.5"),
         ("out/photos-fourth", "out/photos-third", "out/photos-second", "0.5"),
         ("out/photos", "out/photos-fourth", "out/photos-first", "0.4"),
+        ("out/faded", "out/faded-second", "out/faded-first", "0.5"),
     ]
-    assert [arguments[1] for arguments in trained if "--refit" in arguments] == ["out/photos-third"]
+    assert [arguments[1] for arguments in trained if "--refit" in arguments] == ["out/photos-third", "out/faded-second"]
     made: set[str] = set()  # nothing is used before it is there
     for step in listed:
         used = {
@@ -59,13 +62,14 @@ def test_a_bundle_to_start_from() -> None:
     listed = steps(Path("out"), "1.2.0", Sources(*FOLDERS, initial=Path("bundle")), smoke=True)
     assert "train.segmentation" not in {step.module for step in listed}
     trained = [step for step in listed if step.module in ("train.fit", "train.photos")]
-    assert len(trained) == 2 + 4
+    assert len(trained) == 2 + 5
     assert all(step.arguments[len(step.arguments) - step.arguments[::-1].index("--epochs")] == "1" for step in trained)
     assert [step.arguments[step.arguments.index("--initial") + 1] for step in trained[2:]] == [
         "bundle",
         "out/resnet-second",
         "bundle",
         "out/photos-second",
+        "bundle",
     ]
 
 
@@ -117,5 +121,5 @@ def test_the_whole_chain_for_a_moment(sources: Path, tmp_path: Path) -> None:
     assert (out / "report" / "typicality.md").is_file()
     assert (out / "report" / "comparison.md").read_text().startswith("# ann, cnn, resnet on the 200 test images")
     taken = json.loads((out / "steps.json").read_text())
-    assert len(taken) == 2 + 2 + 4 + 3 + 1 + 4
+    assert len(taken) == 2 + 2 + 5 + 4 + 1 + 4
     assert all(step["core_hours"] > 0 for step in taken.values())

@@ -17,6 +17,7 @@ from fashion_classifier.bundle import SEGMENTATION_MODEL
 from fashion_classifier.segmentation import Segmenter
 from train import segmentation
 from train.data import PhonePhoto, StreetPhoto
+from train.efficientnet import LITE0, Variant
 from train.runs import WEIGHTS, load_config, load_history
 from train.segmentation import GARMENT, UNKNOWN, Batches, MaskLoss, Recipe, believable, fit, main_garment, network
 
@@ -326,8 +327,8 @@ def test_fit(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    poured: list[keras.Model] = []
-    monkeypatch.setattr(segmentation, "load_imagenet_weights", poured.append)
+    poured: list[tuple[keras.Model, Variant]] = []
+    monkeypatch.setattr(segmentation, "load_imagenet_weights", lambda *arguments: poured.append(arguments))
     fit(TINY, phones, streets, tmp_path, command="the command")
     config = load_config(tmp_path)
     assert config["recipe"] == {
@@ -344,7 +345,8 @@ def test_fit(
     (row,) = load_history(tmp_path)
     assert 0.3 < row["loss"] < 3  # log 2 and something of Dice's one
 
-    (trained,) = poured
+    ((trained, variant),) = poured
+    assert variant is LITE0
     stored = network()
     stored.load_weights(tmp_path / WEIGHTS)
     for a, b in zip(stored.get_weights(), trained.get_weights(), strict=True):
