@@ -38,7 +38,7 @@ def average(run: Path, of: Path, other: Path, share: float, *, command: str = ""
     config = load_config(of)
     recipe = config["recipe"]
     if "look" in recipe:
-        network, of_bundle = photos.network(recipe["look"]), photos.LOOKS[recipe["look"]][1]
+        network, of_bundle = photos.network(recipe["look"]), photos.LOOKS[recipe["look"]].keras_model
     else:
         network, of_bundle = ARCHITECTURES[recipe["architecture"]](), KERAS_MODEL
     parts = [{"share": 1 - share, "training": config}, {"share": share, "training": record_of(other, of_bundle)}]

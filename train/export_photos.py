@@ -7,25 +7,17 @@ import keras
 import numpy as np
 
 from fashion_classifier import Bundle, canonicalize
-from fashion_classifier.bundle import (
-    FADED_KERAS_MODEL,
-    FADED_SERVING_MODEL,
-    PHOTO_KERAS_MODEL,
-    PHOTO_SERVING_MODEL,
-    SEGMENTATION_MODEL,
-    PhotoNetworks,
-)
+from fashion_classifier.bundle import SEGMENTATION_MODEL, PhotoNetworks
 from fashion_classifier.confidence import calibrated, energy
 from fashion_classifier.network import Network
 from fashion_classifier.segmentation import Segmenter, as_input
 from train.calibration import fit_calibration, quantiles
 from train.data import PHOTO_LABELS, phone_photos, target
 from train.efficientnet import FEATURES
-from train.photos import network
+from train.photos import LOOKS, network
 from train.runs import WEIGHTS, export_float16, load_config
 
 LARGEST_DIFFERENCE = 0.05  # of a probability, between a Keras network and its half-precision LiteRT form
-FILES = {"plain": (PHOTO_KERAS_MODEL, PHOTO_SERVING_MODEL), "faded": (FADED_KERAS_MODEL, FADED_SERVING_MODEL)}
 
 
 def add_photo_networks(bundle: Bundle, plain: Path, faded: Path, photos: Path) -> tuple[PhotoNetworks, dict[str, Any]]:
@@ -41,8 +33,13 @@ def add_photo_networks(bundle: Bundle, plain: Path, faded: Path, photos: Path) -
         What the manifest says of them, and what was measured on the validation senders.
 
     Raises:
-        ValueError: A Keras and a LiteRT network do not agree, or there are no photos to calibrate on.
+        ValueError: A run is for the other look, a Keras and a LiteRT network do not agree, or there are no photos to
+            calibrate on.
     """
+    runs = {"plain": plain, "faded": faded}
+    for look, run in runs.items():
+        if (trained := load_config(run)["recipe"].get("look", look)) != look:
+            raise ValueError(f"{run} holds a run for the {trained} look, needed is one for the {look} look.")
     segmenter = Segmenter(bundle.path / SEGMENTATION_MODEL)
     images, targets = [], []
     for phone in phone_photos(photos, "validation"):
@@ -55,12 +52,10 @@ def add_photo_networks(bundle: Bundle, plain: Path, faded: Path, photos: Path) -
     truth = np.stack(targets)
 
     models, answers, differences, named_differently = [], [], [], 0
-    for (look, (keras_file, served_file)), run, views in zip(
-        FILES.items(), (plain, faded), np.stack([image.views for image in images], axis=1), strict=True
-    ):
-        model = network(look)
+    for (look, run), views in zip(runs.items(), np.stack([image.views for image in images], axis=1), strict=True):
+        model, served_file = network(look), LOOKS[look].serving_model
         model.load_weights(run / WEIGHTS)
-        in_half_precision(model).save(bundle.path / keras_file)
+        in_half_precision(model).save(bundle.path / LOOKS[look].keras_model)
         export_float16(model, bundle.path / served_file)
         inputs = as_input(views)
         logits = model.predict(inputs, batch_size=64, verbose=0).astype(np.float64)

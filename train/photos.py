@@ -26,7 +26,13 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers
 
-from fashion_classifier.bundle import FADED_KERAS_MODEL, PHOTO_KERAS_MODEL, SEGMENTATION_MODEL
+from fashion_classifier.bundle import (
+    FADED_KERAS_MODEL,
+    FADED_SERVING_MODEL,
+    PHOTO_KERAS_MODEL,
+    PHOTO_SERVING_MODEL,
+    SEGMENTATION_MODEL,
+)
 from fashion_classifier.images import to_rgb
 from fashion_classifier.labels import LABELS
 from fashion_classifier.preprocessing import PLAIN_DISTANCE, SIZE, VIEW_SIZE, Segment, canonicalize, fade
@@ -89,9 +95,20 @@ UNFADED = {"phone": 0.4, "street": 0.3}  # share of the views whose surroundings
 FADING = (0.3, 1.0)
 BORDER = 2  # px around an image of Fashion-MNIST before it is enlarged
 TONED = 0.7  # of the thumbnails have a colour in place of black
-LOOKS: dict[str, tuple[Variant, str]] = {  # the network of either, and its file in a bundle
-    "plain": (LITE0, PHOTO_KERAS_MODEL),
-    "faded": (LITE1, FADED_KERAS_MODEL),
+
+
+@dataclass(frozen=True)
+class Look:
+    """Which network names photos at this look, and what its two files in a bundle are called."""
+
+    variant: Variant
+    keras_model: str
+    serving_model: str
+
+
+LOOKS = {
+    "plain": Look(LITE0, PHOTO_KERAS_MODEL, PHOTO_SERVING_MODEL),
+    "faded": Look(LITE1, FADED_KERAS_MODEL, FADED_SERVING_MODEL),
 }
 
 
@@ -199,7 +216,7 @@ def outlier_garments(segmenter: Segmenter) -> list[Garment]:
 
 def network(look: str = Recipe.look, dropout: float = Recipe.dropout) -> keras.Model:
     """EfficientNet-Lite with ten outputs: (n, 224, 224, 3) in [-1, 1] -> (n, 10) logits; 3.43 or 4.20 M parameters."""
-    variant, _ = LOOKS[look]
+    variant = LOOKS[look].variant
     inputs = keras.Input((VIEW_SIZE, VIEW_SIZE, 3))
     x = layers.GlobalAveragePooling2D()(features(inputs, variant)[-1])
     x = layers.Dropout(dropout)(x)
@@ -372,7 +389,7 @@ def fit(
 
     Starts from ImageNet's weights, from those of `initial`, a finished run or a bundle, or from where the run folder stopped.
     """
-    variant, of_bundle = LOOKS[recipe.look]
+    look = LOOKS[recipe.look]
     config = {
         "recipe": dataclasses.asdict(recipe),
         "data": {
@@ -382,16 +399,16 @@ def fit(
             "fashion-mnist": len(thumbnails),
         },
         "command": command,
-        "initial": None if initial is None else record_of(initial, of_bundle),
+        "initial": None if initial is None else record_of(initial, look.keras_model),
     }
     if not open_run(run, config):
         return
     keras.utils.set_random_seed(recipe.seed)
     model = network(recipe.look, recipe.dropout)
     if initial is None:
-        load_imagenet_weights(model, variant)
+        load_imagenet_weights(model, look.variant)
     else:
-        model.load_weights(weights_of(initial, of_bundle))
+        model.load_weights(weights_of(initial, look.keras_model))
     freeze(model, recipe.frozen_blocks)
     optimizer = keras.optimizers.AdamW(
         OneCycle(recipe.learning_rate, recipe.epochs * recipe.batches),

@@ -59,7 +59,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Finished runs of `train.photos` for either look, as far as an export can tell."""
     folders = tmp_path_factory.mktemp("plain"), tmp_path_factory.mktemp("faded")
     for folder, look in zip(folders, ("plain", "faded"), strict=True):
-        open_run(folder, CONFIG | {"look": look})
+        open_run(folder, CONFIG | {"recipe": {"epochs": 16, "look": look}})
         keras.utils.set_random_seed(0)
         network(look).save_weights(folder / WEIGHTS)
     return folders
@@ -96,8 +96,8 @@ def test_what_the_manifest_says(bundle: Bundle) -> None:
     assert manifest.photo.architectures == ("efficientnet-lite0", "efficientnet-lite1")
     assert manifest.photo.explanation_layer == FEATURES
     assert len(manifest.photo.energies) == 201
-    assert [training["look"] for training in manifest.photo.training] == ["plain", "faded"]
-    assert all(training.items() >= CONFIG.items() for training in manifest.photo.training)
+    assert [training["recipe"]["look"] for training in manifest.photo.training] == ["plain", "faded"]
+    assert all(training["data"] == CONFIG["data"] for training in manifest.photo.training)
     assert manifest.metrics["photos"]["parameters"] == 3_425_834 + 4_202_154
     for name in (PHOTO_KERAS_MODEL, PHOTO_SERVING_MODEL):
         assert 1.8 < bundle.file(name).stat().st_size / 3_425_834 < 2.4  # bytes to a weight
@@ -173,6 +173,12 @@ def test_networks_for_photos_need_photos_and_each_other(
         with pytest.raises(ValueError, match=r"^A bundle has two networks for photos: give --photo-run and --faded-run, or"):
             export(thumbnail_run, tmp_path / "bundle", version="0", data=data, photo_run=one, faded_run=other, photos=photos)
     assert not (tmp_path / "bundle").exists()
+
+
+def test_runs_in_each_others_place_are_refused(alone: Bundle, runs: tuple[Path, Path], photos: Path) -> None:
+    plain, faded = runs
+    with pytest.raises(ValueError, match=r"holds a run for the faded look, needed is one for the plain look\.$"):
+        add_photo_networks(alone, faded, plain, photos)
 
 
 def test_a_folder_without_validation_photos_is_refused(
