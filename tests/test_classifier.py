@@ -263,7 +263,7 @@ def test_neither_a_picture_nor_pictures() -> None:
 def test_a_bundle_of_ones_own(variant: Callable[..., FashionClassifier]) -> None:
     classifier = variant(version="9.9.9")
     for name in (KERAS_MODEL, PHOTO_KERAS_MODEL, FADED_KERAS_MODEL):
-        (classifier.bundle.path / name).unlink()  # of use to explanations alone
+        (classifier.bundle.path / name).unlink()  # of use to explanations and to training alone
     prediction = FashionClassifier.from_pretrained(classifier.bundle.path).predict("examples/coat.jpg")
     assert prediction.model_version == "9.9.9"
     assert prediction.probabilities == predict("examples/coat.jpg").probabilities

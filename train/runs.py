@@ -61,8 +61,9 @@ def record_of(source: Path, of_bundle: str = KERAS_MODEL) -> dict[str, Any]:
     if (source / CONFIG).is_file():
         return load_config(source)
     manifest = Bundle(source).manifest
-    if manifest.photo and of_bundle in (PHOTO_KERAS_MODEL, FADED_KERAS_MODEL):
-        return manifest.photo.training[of_bundle == FADED_KERAS_MODEL]
+    of_photos = PHOTO_KERAS_MODEL, FADED_KERAS_MODEL
+    if manifest.photo and of_bundle in of_photos:
+        return manifest.photo.training[of_photos.index(of_bundle)]
     return manifest.training
 
 
