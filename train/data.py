@@ -344,6 +344,14 @@ class StreetPhoto:
     labels: UInt8Array
     names: tuple[str, ...]
 
+    def garment(self, value: int) -> StreetGarment:
+        """What has this value in `labels`."""
+        mask, figure, skin = self.labels == value, self.labels > 0, self.labels == self.names.index("skin")
+        box = box_of(mask.astype(np.uint8))
+        garments = [number for number, name in enumerate(self.names) if name not in NO_GARMENT]
+        share = float(mask.sum() / np.isin(self.labels[widened(box, 0)], garments).sum())
+        return StreetGarment(self.number, self.names[value], self.photo, mask, figure, skin, box, share)
+
 
 def street_photos(folder: Path, split: Split) -> Iterator[StreetPhoto]:
     """The street photos of a split.
@@ -362,15 +370,9 @@ def street_photos(folder: Path, split: Split) -> Iterator[StreetPhoto]:
 def street_garments(folder: Path, split: Split, *, smallest: float) -> Iterator[StreetGarment]:
     """The labelled garments of a split's street photos, photo by photo; those below a share of the picture are left out."""
     for street in street_photos(folder, split):
-        garment = np.array([name not in NO_GARMENT for name in street.names])
         for value in np.unique(street.labels):
-            mask = street.labels == value
-            label = street.names[value]
-            if label in STREET_LABELS and mask.mean() >= smallest:
-                box = box_of(mask.astype(np.uint8))
-                figure, skin = street.labels > 0, street.labels == street.names.index("skin")
-                share = float(mask.sum() / garment[street.labels[widened(box, 0)]].sum())
-                yield StreetGarment(street.number, label, street.photo, mask, figure, skin, box, share)
+            if street.names[value] in STREET_LABELS and (street.labels == value).mean() >= smallest:
+                yield street.garment(value)
 
 
 def feedback_pictures(folder: Path) -> list[tuple[Path, str]]:

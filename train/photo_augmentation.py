@@ -20,6 +20,10 @@ CONTRAST = (0.6, 1.3)
 BRIGHTNESS = 40  # gray levels, either way
 TINTED = 0.3
 TINT = (0.8, 1.2)  # of each channel
+DYED = 0.4  # share of the garments in cloth of another lightness and tone
+LIGHTNESS = (0.08, 0.92)  # of that cloth, 1 is white
+DYE = (0.7, 1.0)  # of each channel
+RELIEF = (0.5, 2.0)  # how much flatter or deeper its folds may be
 COARSE = 0.35  # share of the views shrunk and enlarged again, as those of small pictures are
 COARSE_SIDE = (28, 150)  # px, their logarithm uniform
 QUALITY = (60, 96)  # of JPEG, of the shrunk views
@@ -110,6 +114,23 @@ def recolour(photo: UInt8Array, rng: np.random.Generator) -> UInt8Array:
     if rng.random() < TINTED:
         changed *= rng.uniform(*TINT, 3).astype(np.float32)
     return np.clip(changed, 0, 255).astype(np.uint8)
+
+
+def dye(photo: UInt8Array, mask: UInt8Array, rng: np.random.Generator) -> UInt8Array:
+    """Sometimes the garment in other cloth: a coat may be pale and a shirt black, which few photos show.
+
+    Args:
+        photo: (H, W, 3) uint8 RGB.
+        mask: (H, W) uint8, 255 on the garment.
+        rng: The source of chance.
+    """
+    if rng.random() >= DYED or not mask.any():
+        return photo
+    cloth = photo.astype(np.float32)
+    level = max(1.0, float(cloth[mask > 0].mean()))
+    wanted = 255 * rng.uniform(*LIGHTNESS)
+    dyed = (wanted + np.clip(wanted / level, *RELIEF) * (cloth - level)) * rng.uniform(*DYE, 3)
+    return put_on(np.clip(dyed, 0, 255).astype(np.uint8), mask // 255, photo)
 
 
 def coarsen(

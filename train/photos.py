@@ -39,11 +39,9 @@ from fashion_classifier.preprocessing import PLAIN_DISTANCE, SIZE, VIEW_SIZE, Se
 from fashion_classifier.segmentation import Segmenter, as_input
 from train.architectures import LOGITS
 from train.data import (
-    SHOES,
     PhonePhoto,
     Pictures,
     Split,
-    StreetGarment,
     balanced,
     box_of,
     feedback_pictures,
@@ -56,9 +54,10 @@ from train.data import (
 )
 from train.efficientnet import LITE0, LITE1, Variant, features, freeze, load_imagenet_weights
 from train.evaluate_photos import iou
+from train.garments import TOPS, Garment, dressed, worn_garment
 from train.losses import SetCrossEntropy
 from train.outliers import FITTED, outliers
-from train.photo_augmentation import COARSE, COARSE_SIDE, Framing, background, coarsen, erase, frame, put_on, recolour
+from train.photo_augmentation import COARSE, COARSE_SIDE, Framing, background, coarsen, dye, erase, frame, put_on, recolour
 from train.runs import OneCycle, finish, open_run, record_of, typed_command, weights_of
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -68,8 +67,6 @@ SMALLEST = 0.004  # share of a street photo that a garment needs to be learnt
 OUTLIERS = 60  # of each kind of picture without a garment
 
 
-TOPS = ("T-shirt/top", "Pullover", "Dress", "Coat", "Shirt")
-SHORT_SLEEVES = ("T-shirt/top", "Dress")
 PHONE_BALANCE, STREET_BALANCE = 0.4, 0.25  # 1: as frequent as they are; 0: all alike
 THUMBNAILS, PHONES, STREETS = 0.15, 0.53, 0.32  # share of the views from each source
 FRAMING = Framing((0.9, 1.45), shift=0.07, rotation=12, aspect=1.4, quarter_turns=0.05)
@@ -79,11 +76,6 @@ NEW_SURFACE = 0.2  # of the phone views show the garment on another surface
 DRESSED = 0.5  # of the tops that people wear are covered with another top
 IN_MINIATURE = 0.4  # of those tops are Fashion-MNIST's, and the view is as coarse as they are; the others are phone photos'
 MINIATURE_SIDE = (28, 60)  # px of such a view
-DRESSED_WIDTH = (0.95, 1.4)  # of the top, against the covered one's
-DRESSED_ASPECT = 1.25  # largest stretch of its width against its height, as a factor
-BARE = 0.9  # of those who put on a T-shirt or a dress have bare arms
-SHADING = 0.5  # exponent of the cloth's light on the skin that takes its place
-SKIN = 100  # px of a photo that tell the colour of somebody's skin
 ON_WHITE = 0.4  # of the street views show the person cut out on white, as shops do
 ALONE = 0.4  # of the bags and shoes in the street are cut out of what is around them, as shops show them
 FOUND_MASK = 0.5  # of the masks of the street views are the segmentation's, in a crop around the garment
@@ -129,52 +121,6 @@ class Recipe:
     seed: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class Garment:
-    """A photo with the garment to name.
-
-    Attributes:
-        photo: (H, W, 3) uint8 RGB.
-        mask: (H, W) uint8, 255 on the garment.
-        figure: (H, W) uint8, 255 on the person who wears it; None where nobody does.
-        skin: (3,) uint8, the colour of that person's skin; None where none is seen.
-        target: (10,) float32, 1 for every acceptable class.
-        is_main: Whether it is most of what is worn in its box; else another garment covers it, or it covers another.
-    """
-
-    photo: UInt8Array
-    mask: UInt8Array
-    figure: UInt8Array | None
-    skin: UInt8Array | None
-    target: Float32Array
-    is_main: bool = True
-
-    @property
-    def box(self) -> tuple[int, int, int, int]:
-        return box_of(self.mask)
-
-    @property
-    def is_top(self) -> bool:
-        return self._may_be(TOPS)
-
-    @property
-    def has_short_sleeves(self) -> bool:
-        """As most do of its kind."""
-        return self._may_be(SHORT_SLEEVES)
-
-    @property
-    def is_shoe(self) -> bool:
-        return self._may_be(SHOES)
-
-    @property
-    def is_sold_alone(self) -> bool:
-        """Shops show it without anybody who carries or wears it."""
-        return self._may_be(("Bag", *SHOES))
-
-    def _may_be(self, labels: Sequence[str]) -> bool:
-        return any(self.target[LABELS.index(label)] for label in labels)
-
-
 class Source:
     """Garments to draw from at random: a set of acceptable classes with n garments is drawn in proportion to n ** share."""
 
@@ -199,13 +145,6 @@ def feedback_garments(folder: Path, segmenter: Segmenter) -> list[Garment]:
         for image, label in corrected
         if image.is_photo
     ]
-
-
-def worn_garment(garment: StreetGarment) -> Garment:
-    mask, figure = (layer.astype(np.uint8) * 255 for layer in (garment.mask, garment.figure))
-    bare = garment.photo[garment.skin]
-    skin = np.median(bare, axis=0).astype(np.uint8) if len(bare) >= SKIN else None
-    return Garment(garment.photo, mask, figure, skin, target(garment.accepted), garment.is_main)
 
 
 def outlier_garments(segmenter: Segmenter) -> list[Garment]:
@@ -280,13 +219,13 @@ class Batches(keras.utils.PyDataset):
         whole = 0, 0, garment.photo.shape[1], garment.photo.shape[0]
         box = garment.box if rng.random() < AROUND_GARMENT else whole
         framing = replace(FRAMING, quarter_turns=SHOE_TURNS) if garment.is_shoe else FRAMING
-        view, mask = _framed(garment.photo, garment.mask, box, framing, rng)
+        view, mask = _framed(dye(garment.photo, garment.mask, rng), garment.mask, box, framing, rng)
         if rng.random() < NEW_SURFACE:
             view = put_on(view, mask // 255, background(VIEW_SIZE, self.photos, rng))
         return _faded(view, mask, UNFADED["phone"], rng)
 
     def _worn(self, garment: Garment, rng: np.random.Generator) -> UInt8Array:
-        photo, mask = garment.photo, garment.mask
+        photo, mask = dye(garment.photo, garment.mask, rng), garment.mask
         alone = garment.is_sold_alone and rng.random() < ALONE
         if not alone and garment.figure is not None and rng.random() < ON_WHITE:
             photo = put_on(photo, garment.figure // 255, np.full_like(photo, rng.integers(235, 256)))
@@ -305,35 +244,6 @@ def found_mask(photo: UInt8Array, mask: UInt8Array, margin: float, segment: Segm
     found = np.zeros_like(mask)
     found[around] = segment(photo[around]) * np.uint8(255)
     return found if iou(found > 0, mask > 0) >= RIGHT else mask
-
-
-def dressed(worn: Garment, top: Garment, rng: np.random.Generator) -> Garment:
-    """A person with another top drawn over the worn one, like a paper doll: few people in the street wear T-shirts.
-
-    Both begin at the same height. What the worn one shows beside a top with short sleeves becomes arms.
-    """
-    left, start, width, _ = worn.box
-    top_left, top_start, top_width, _ = top.box
-    scale = width * rng.uniform(*DRESSED_WIDTH) / top_width * np.array([1.0, DRESSED_ASPECT ** rng.uniform(-1, 1)])
-    offset = (left + width / 2, start) - scale * (top_left + top_width / 2, top_start)
-    matrix = np.column_stack([np.diag(scale), offset])  # pixels of the top -> of the person's photo
-    size = worn.mask.shape[::-1]
-    photo, mask = (cv2.warpAffine(layer, matrix, size).astype(np.uint8) for layer in (top.photo, top.mask))
-    person = worn.photo
-    if worn.skin is not None and top.has_short_sleeves and rng.random() < BARE:
-        _, mask_start, _, mask_height = box_of(mask)
-        sleeves = worn.mask.copy()
-        sleeves[mask_start + mask_height :] = 0  # a worn dress goes on below
-        person = _undressed(person, sleeves, worn.skin)
-    figure = None if worn.figure is None else np.maximum(worn.figure, mask)
-    return Garment(put_on(photo, mask // 255, person), mask, figure, worn.skin, top.target)
-
-
-def _undressed(photo: UInt8Array, mask: UInt8Array, skin: UInt8Array) -> UInt8Array:
-    """The masked part in the colour of skin, lit as the cloth was."""
-    light = cv2.GaussianBlur(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), (5, 5), 0).astype(np.float32) + 32
-    lit = np.clip((light / np.median(light[mask > 0])) ** SHADING, 0.6, 1.3) if mask.any() else light
-    return put_on(np.clip(skin * lit[..., np.newaxis], 0, 255).astype(np.uint8), mask // 255, photo)
 
 
 def miniature(thumbnail: UInt8Array, accepted: Float32Array, rng: np.random.Generator) -> Garment:

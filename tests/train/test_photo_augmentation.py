@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from train import photo_augmentation
-from train.photo_augmentation import Framing, background, coarsen, erase, frame, put_on, recolour
+from train.photo_augmentation import Framing, background, coarsen, dye, erase, frame, put_on, recolour
 
 UInt8Array = npt.NDArray[np.uint8]
 Change = Callable[[UInt8Array, np.random.Generator], UInt8Array]
@@ -252,3 +252,63 @@ def test_put_on_by_hand() -> None:
     np.testing.assert_array_equal(put_on(photo, mask, surface), expected)
     np.testing.assert_array_equal(put_on(photo, np.ones_like(mask), surface), photo)
     np.testing.assert_array_equal(put_on(photo, np.zeros_like(mask), surface), surface)
+
+
+# Other cloth
+
+
+CLOTH = np.zeros((40, 60), np.uint8)
+CLOTH[10:30, 20:50] = 255
+
+
+def cloth(level: int) -> UInt8Array:
+    """Folds of 10 gray levels in a garment of one level, on 120."""
+    photo = np.full((40, 60, 3), 120, np.uint8)
+    photo[10:30, 20:50] = level
+    photo[10:30, 20:50:2] += 10
+    return photo
+
+
+@pytest.fixture
+def sure(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"DYED": 1, "DYE": (1.0, 1.0)}.items():
+        monkeypatch.setattr(photo_augmentation, name, value)
+
+
+@pytest.mark.usefixtures("sure")
+@pytest.mark.parametrize(
+    ("level", "wanted", "relief"),
+    [(80, 160, 170 / 85), (195, 50, 0.5), (100, 105, 1.0), (20, 200, 2.0)],  # the third is the lightness that it has
+)
+def test_dyed_cloth_has_the_lightness_that_was_drawn(
+    monkeypatch: pytest.MonkeyPatch, level: int, wanted: int, relief: float
+) -> None:
+    monkeypatch.setattr(photo_augmentation, "LIGHTNESS", (wanted / 255, wanted / 255))
+    dyed = dye(cloth(level), CLOTH, np.random.default_rng(0)).astype(float)
+    inside = dyed[12:28, 22:48]
+    assert inside.mean() == pytest.approx(wanted, abs=1)
+    folds = inside[:, ::2].mean() - inside[:, 1::2].mean()
+    assert folds == pytest.approx(10 * np.clip(wanted / (level + 5), 0.5, 2), abs=1)
+    assert folds == pytest.approx(10 * relief, abs=1.5)
+    outside = cv2.dilate(CLOTH, np.ones((5, 5))) == 0
+    assert (dyed[outside] == 120).all()
+
+
+@pytest.mark.usefixtures("sure")
+def test_lightness_and_tone_vary_within_their_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photo_augmentation, "DYE", (0.7, 1.0))
+    colours = np.array(
+        [dye(cloth(120), CLOTH, np.random.default_rng(seed))[12:28, 22:48].mean(axis=(0, 1)) for seed in range(200)]
+    )
+    assert colours.max() == pytest.approx(0.92 * 255, rel=0.06)
+    assert colours.min() == pytest.approx(0.08 * 255 * 0.7, rel=0.5)
+    tones = colours.max(axis=1) / colours.min(axis=1)
+    assert 1.2 < tones.max() < 1 / 0.7 + 0.1
+    assert tones.min() < 1.05
+
+
+def test_a_share_is_dyed_and_what_holds_no_garment_is_not() -> None:
+    changed = [(dye(cloth(120), CLOTH, np.random.default_rng(seed)) != cloth(120)).any() for seed in range(400)]
+    assert np.mean(changed) == pytest.approx(0.4, abs=0.06)
+    for seed in range(20):
+        np.testing.assert_array_equal(dye(cloth(120), np.zeros_like(CLOTH), np.random.default_rng(seed)), cloth(120))

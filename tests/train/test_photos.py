@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
+from boxed_garments import BAG, BLUE, COAT, GRAY, GREEN, RED, SHIRT, TROUSER, filled
 from drawn_garments import photo, shirt
 from PIL import Image
 
@@ -17,22 +18,20 @@ from fashion_classifier.monitoring import NONE_OF_THE_TEN, Journal
 from fashion_classifier.segmentation import Segmenter
 from train import photos
 from train.data import SHOES, FashionMNIST, PhonePhoto, Pictures, StreetGarment, target
+from train.garments import TOPS, Garment, worn_garment
 from train.outliers import FITTED
 from train.photo_augmentation import Framing
 from train.photos import (
     OUTLIERS,
     Batches,
-    Garment,
     Recipe,
     Source,
-    dressed,
     feedback_garments,
     fit,
     found_mask,
     miniature,
     network,
     phone_garment,
-    worn_garment,
 )
 from train.runs import WEIGHTS, load_config, load_history
 
@@ -40,56 +39,11 @@ UInt8Array = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
 Float32Array = npt.NDArray[np.float32]
 
-TINY = Recipe(epochs=1, batches=2, batch_size=2)  # the first step has the rate zero
 STILL = Framing((1.0, 1.0), shift=0, rotation=0, aspect=1, quarter_turns=0)
-RED, GREEN, BLUE, GRAY = (200, 20, 20), (20, 180, 40), (30, 40, 200), (120, 120, 120)
-
-
-def filled(size: tuple[int, int], box: tuple[int, int, int, int], inside: Any, outside: Any) -> UInt8Array:
-    """A picture of (width, height) with a box of (left, top, width, height)."""
-    left, top, width, height = box
-    picture = np.empty((size[1], size[0], *np.shape(inside)), np.uint8)
-    picture[:] = outside
-    picture[top : top + height, left : left + width] = inside
-    return picture
-
-
-def garment(
-    labels: tuple[str, ...], box: tuple[int, int, int, int], colour: tuple[int, int, int], *, worn: bool = False
-) -> Garment:
-    """A box of one colour, on blue; where it is worn, by a gray figure around it."""
-    size, mask, figure = (200, 240), filled((200, 240), box, 255, 0), None
-    shown = filled(size, box, colour, BLUE)
-    if worn:
-        left, top, width, height = box
-        figure = filled(size, (left - 10, top - 10, width + 20, height + 20), 255, 0)
-        shown = np.where(mask[..., None] > 0, shown, np.where(figure[..., None] > 0, GRAY, BLUE)).astype(np.uint8)
-    return Garment(shown, mask, figure, None, target(labels))
-
-
-SHIRT = garment(("Shirt",), (30, 40, 120, 100), RED)
-TROUSER = garment(("Trouser",), (60, 20, 60, 200), RED)
-COAT = garment(("Coat",), (60, 60, 80, 120), GREEN, worn=True)
+TINY = Recipe(epochs=1, batches=2, batch_size=2)  # the first step has the rate zero
 NOISE = Garment(
     np.random.default_rng(0).integers(0, 256, (80, 80, 3), np.uint8), np.full((80, 80), 255, np.uint8), None, None, target([])
 )
-BAG = garment(("Bag",), (60, 100, 30, 60), GREEN, worn=True)
-
-
-def test_a_box_is_the_smallest_around_the_mask() -> None:
-    assert SHIRT.box == (30, 40, 120, 100)
-    assert TROUSER.box == (60, 20, 60, 200)
-
-
-@pytest.mark.parametrize("label", LABELS)
-def test_tops(label: str) -> None:
-    is_top = label in {"T-shirt/top", "Pullover", "Dress", "Coat", "Shirt"}
-    assert replace(SHIRT, target=target([label])).is_top is is_top
-
-
-def test_neither_shoes_nor_none_of_the_ten_are_tops() -> None:
-    assert not replace(SHIRT, target=target(SHOES)).is_top
-    assert not replace(SHIRT, target=target([])).is_top
 
 
 def test_a_source_draws_by_its_share() -> None:
@@ -159,74 +113,6 @@ def test_corrected_photos_are_learnt_from_and_thumbnails_are_not(tmp_path: Path)
         np.testing.assert_array_equal(one.mask, filled((60, 80), (0, 0, 30, 80), 255, 0))
 
 
-# A paper doll
-
-
-def test_another_top_is_drawn_over_the_worn_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photos, "DRESSED_WIDTH", (1.5, 1.5))
-    monkeypatch.setattr(photos, "DRESSED_ASPECT", 1)
-    doll = dressed(COAT, SHIRT, np.random.default_rng(0))
-    # the coat begins at 60 and has its middle at 100: 1.5 times its width of 80, the shirt's own size, is there
-    left, top, width, height = doll.box
-    assert (left, top, width, height) == pytest.approx((40, 60, 120, 100), abs=2)
-    np.testing.assert_array_equal(doll.target, SHIRT.target)
-    inner = filled((200, 240), (44, 64, 112, 92), 1, 0) > 0
-    outer = filled((200, 240), (36, 56, 128, 108), 1, 0) > 0
-    assert (doll.photo[inner] == RED).all()
-    np.testing.assert_array_equal(doll.photo[~outer], COAT.photo[~outer])  # the coat shows below
-    assert COAT.figure is not None
-    np.testing.assert_array_equal(doll.figure, np.maximum(COAT.figure, doll.mask))
-
-
-def test_another_tops_size_varies_around_the_covered_ones() -> None:
-    boxes = np.array([dressed(COAT, SHIRT, np.random.default_rng(seed)).box for seed in range(60)])
-    np.testing.assert_allclose(boxes[:, 0] + boxes[:, 2] / 2, 100, atol=1.5)
-    np.testing.assert_allclose(boxes[:, 1], 60, atol=1.5)
-    widths, stretches = boxes[:, 2] / 80, boxes[:, 3] / boxes[:, 2] / (100 / 120)
-    for values, (least, most) in ((widths, (0.95, 1.4)), (stretches, (1 / 1.25, 1.25))):
-        assert least - 0.03 < values.min() < least * 1.1
-        assert most * 0.9 < values.max() < most + 0.03
-
-
-@pytest.mark.parametrize("label", LABELS)
-def test_only_short_sleeves_bare_the_arms(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photos, "DRESSED_WIDTH", (0.5, 0.5))
-    monkeypatch.setattr(photos, "DRESSED_ASPECT", 1)
-    monkeypatch.setattr(photos, "BARE", 1)
-    wearer = replace(COAT, skin=np.array([220, 170, 140], np.uint8))
-    # 40 wide and 33 high, from 60 on: of the green coat 20 columns stay on either side, and all below 93
-    doll = dressed(wearer, replace(SHIRT, target=target([label])), np.random.default_rng(0))
-    beside, below = doll.photo[64:88, 64:76].reshape(-1, 3), doll.photo[100:170, 70:130].reshape(-1, 3)
-    bare = label in {"T-shirt/top", "Dress"}
-    assert (beside == ((220, 170, 140) if bare else GREEN)).all()  # evenly lit cloth, evenly lit skin
-    assert (below == GREEN).all()
-
-
-def test_skin_is_lit_as_the_cloth_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photos, "DRESSED_WIDTH", (0.5, 0.5))
-    monkeypatch.setattr(photos, "BARE", 1)
-    folded = COAT.photo.copy()
-    folded[:, 60:68] = (120, 120, 120)
-    folded[:, 132:140] = (20, 20, 20)
-    wearer = replace(COAT, photo=folded, skin=np.array([150, 120, 100], np.uint8))
-    doll = dressed(wearer, replace(SHIRT, target=target(["T-shirt/top"])), np.random.default_rng(0))
-    light, dark = doll.photo[70:80, 63], doll.photo[70:80, 136]
-    assert (light > [150, 120, 100]).all()
-    assert (dark < [150, 120, 100]).all()
-    np.testing.assert_allclose(light[:, 0] / light[:, 2], 1.5, atol=0.05)  # the hue of skin
-
-
-def test_who_shows_no_skin_keeps_the_sleeves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photos, "DRESSED_WIDTH", (0.5, 0.5))
-    monkeypatch.setattr(photos, "BARE", 1)
-    doll = dressed(COAT, replace(SHIRT, target=target(["T-shirt/top"])), np.random.default_rng(0))
-    assert (doll.photo[64:80, 64:76] == GREEN).all()
-
-
-def test_who_has_no_figure_gets_none() -> None:
-    assert dressed(SHIRT, SHIRT, np.random.default_rng(0)).figure is None
-
-
 def test_a_miniature_is_cut_out_with_its_holes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photos, "TONED", 0)
     thumbnail = filled((28, 28), (8, 4, 12, 20), 200, 0)
@@ -252,6 +138,7 @@ def make(monkeypatch: pytest.MonkeyPatch, thumbnails: Pictures) -> Callable[...,
             monkeypatch.setattr(photos, name, float(name == source))
         for name in ("recolour", "coarsen", "erase"):
             monkeypatch.setattr(photos, name, lambda view, rng, *coarse: view)
+        monkeypatch.setattr(photos, "dye", lambda photo, mask, rng: photo)
         shares = (
             "SHOE_TURNS",
             "NEW_SURFACE",
@@ -294,8 +181,30 @@ def test_tops_of_fashion_mnist_are_worn_in_coarse_views(
     targets = Batches([SHIRT, TROUSER], [COAT], thumbnails, replace(TINY, batch_size=24), Half())[0][1]
     assert given == [(1.0, (28, 60))] * 24
     worn = {LABELS[number] for number in targets.argmax(axis=1)}
-    assert worn <= set(photos.TOPS)
+    assert worn <= set(TOPS)
     assert len(worn) > 2
+
+
+@pytest.mark.parametrize(("source", "worn"), [("PHONES", SHIRT), ("STREETS", COAT)])
+def test_the_garment_of_a_photo_is_dyed(
+    make: Callable[..., tuple[UInt8Array, Float32Array]],
+    monkeypatch: pytest.MonkeyPatch,
+    thumbnails: Pictures,
+    source: str,
+    worn: Garment,
+) -> None:
+    make(source, phones=[SHIRT], streets=[COAT])  # all else is left as it is
+    given = []
+
+    def dye(photo: UInt8Array, mask: UInt8Array, rng: np.random.Generator) -> UInt8Array:
+        given.append((photo, mask))
+        return np.where(mask[..., np.newaxis] > 0, np.uint8(250), photo).astype(np.uint8)
+
+    monkeypatch.setattr(photos, "dye", dye)
+    inputs, _ = Batches([SHIRT], [COAT], thumbnails, replace(TINY, batch_size=8), Half())[0]
+    assert all(photo is worn.photo and mask is worn.mask for photo, mask in given)
+    assert len(given) == 8
+    assert all(share(view, (250, 250, 250)) > 0.3 for view in np.round((inputs + 1) * 127.5).astype(np.uint8))
 
 
 def test_batches_have_what_the_network_takes(thumbnails: Pictures) -> None:

@@ -1,0 +1,41 @@
+"""Garments that are boxes of one colour."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from train.data import target
+from train.garments import Garment
+
+UInt8Array = npt.NDArray[np.uint8]
+
+RED, GREEN, BLUE, GRAY = (200, 20, 20), (20, 180, 40), (30, 40, 200), (120, 120, 120)
+
+
+def filled(size: tuple[int, int], box: tuple[int, int, int, int], inside: Any, outside: Any) -> UInt8Array:
+    """A picture of (width, height) with a box of (left, top, width, height)."""
+    left, top, width, height = box
+    picture = np.empty((size[1], size[0], *np.shape(inside)), np.uint8)
+    picture[:] = outside
+    picture[top : top + height, left : left + width] = inside
+    return picture
+
+
+def garment(
+    labels: tuple[str, ...], box: tuple[int, int, int, int], colour: tuple[int, int, int], *, worn: bool = False
+) -> Garment:
+    """A box of one colour, on blue; where it is worn, by a gray figure around it."""
+    size, mask, figure = (200, 240), filled((200, 240), box, 255, 0), None
+    shown = filled(size, box, colour, BLUE)
+    if worn:
+        left, top, width, height = box
+        figure = filled(size, (left - 10, top - 10, width + 20, height + 20), 255, 0)
+        shown = np.where(mask[..., None] > 0, shown, np.where(figure[..., None] > 0, GRAY, BLUE)).astype(np.uint8)
+    return Garment(shown, mask, figure, None, target(labels))
+
+
+SHIRT = garment(("Shirt",), (30, 40, 120, 100), RED)
+TROUSER = garment(("Trouser",), (60, 20, 60, 200), RED)
+COAT = garment(("Coat",), (60, 60, 80, 120), GREEN, worn=True)
+BAG = garment(("Bag",), (60, 100, 30, 60), GREEN, worn=True)
