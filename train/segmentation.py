@@ -8,7 +8,7 @@ The same command continues a run that was interrupted. The run folder gets segme
 The main garment is the one that a view is framed around, as who means one garment of several crops to it; in a view of
 whatever is worn it is the largest, most central one (area weighted by a Gaussian on the view's centre). The network learns
 it from the true masks of the street photos and from GrabCut's masks of the phone photos, where GrabCut did well; both also
-cut out and put on other surfaces, and tops of the phone photos drawn over worn ones.
+cut out and put on other surfaces.
 """
 
 import argparse
@@ -25,11 +25,10 @@ from keras import layers, ops
 
 from fashion_classifier.bundle import SEGMENTATION_MODEL
 from fashion_classifier.segmentation import MAP_SIDE, SIDE, as_input
-from train.data import NO_GARMENT, STREET_LABELS, PhonePhoto, StreetPhoto, box_of, phone_photos, street_photos, target, widened
+from train.data import NO_GARMENT, PhonePhoto, StreetPhoto, box_of, phone_photos, street_photos, widened
 from train.efficientnet import LITE0, features, freeze, load_imagenet_weights
-from train.garments import Garment, dressed, worn_garment
 from train.grabcut import grabcut_mask
-from train.photo_augmentation import Framing, background, coarsen, dye, frame, put_on, recolour
+from train.photo_augmentation import Framing, background, coarsen, frame, put_on, recolour
 from train.runs import WEIGHTS, OneCycle, export_float16, finish, open_run, typed_command
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -44,7 +43,6 @@ CROPPED = 0.6  # of those framed around one are cropped to its box and a margin,
 CROP_MARGIN = (0.03, 0.3)  # of that crop, of the longer side of the box
 SMALLEST = 0.004  # share of a street photo that a garment needs to be framed
 CUT_OUT = {"street": 0.45, "phone": 0.25}  # share of the views put on another surface
-DRESSED = 0.4  # of the tops that views are framed around are covered with another one, of a phone photo
 ALONE = 0.25  # of the street views put on another surface show one garment only
 
 BELIEVABLE = (0.06, 0.75)  # share of a phone photo that GrabCut's mask must cover to be learnt from
@@ -135,15 +133,7 @@ class Batches(keras.utils.PyDataset):
     def __init__(self, phones: Sequence[PhonePhoto], streets: Sequence[StreetPhoto], recipe: Recipe) -> None:
         super().__init__(workers=1, max_queue_size=8)
         self.recipe, self.streets = recipe, list(streets)
-        self.phones: list[tuple[UInt8Array, UInt8Array]] = []
-        self.tops: dict[str, list[Garment]] = {}
-        for phone in phones:
-            if (found := _target(phone.photo)) is not None:
-                self.phones.append((phone.photo, found))
-                mask = np.where(found == GARMENT, np.uint8(255), np.uint8(0))
-                garment = Garment(phone.photo, mask, None, None, target(phone.accepted))
-                if garment.is_top:
-                    self.tops.setdefault(phone.label, []).append(garment)
+        self.phones = [(phone.photo, target) for phone in phones if (target := _target(phone.photo)) is not None]
         self.garments = [i for i, name in enumerate(self.streets[0].names) if name not in NO_GARMENT]
         self.start(epoch=0)
 
@@ -170,8 +160,7 @@ class Batches(keras.utils.PyDataset):
         box = 0, 0, labels.shape[1], labels.shape[0]
         present = [value for value in self.garments if (labels == value).mean() >= SMALLEST]
         if present and rng.random() < AROUND_ONE:
-            meant = int(rng.choice(present))
-            photo, labels = self._dressed(street, meant, rng)
+            meant = rng.choice(present)
             box, framing = box_of((labels == meant).astype(np.uint8)), AROUND
             if rng.random() < CROPPED:
                 crop = widened(box, rng.uniform(*CROP_MARGIN))
@@ -182,37 +171,17 @@ class Batches(keras.utils.PyDataset):
             seen = [meant] if meant is not None else [value for value in self.garments if (labels == value).any()]
             alone = seen and rng.random() < ALONE
             kept = labels == rng.choice(seen) if alone else labels > 0
-            labels = np.where(kept, labels, 0).astype(np.uint8)
+            labels = np.where(kept, labels, 0)
             view = put_on(view, kept.astype(np.uint8), self._surface(rng))
         main = main_garment(labels, self.garments) if meant is None else labels == meant
-        return view, np.where(labels == UNKNOWN, UNKNOWN, main).astype(np.uint8)
-
-    def _dressed(self, street: StreetPhoto, meant: int, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
-        """A street photo and its labels with a garment in other cloth, and sometimes with another top drawn over it.
-
-        Whether what shows of the covered one belongs to the other is unknown, but for the skin that took its place.
-        """
-        labels = street.labels
-        if street.names[meant] not in STREET_LABELS:
-            return street.photo, labels
-        worn = worn_garment(street.garment(meant))
-        if self.tops and worn.is_top and worn.is_main and rng.random() < DRESSED:
-            tops = self.tops[rng.choice(list(self.tops))]
-            doll = dressed(worn, tops[rng.integers(len(tops))], rng)
-            beside = (worn.mask > 0) & (doll.mask == 0)
-            bared = beside & (doll.photo != worn.photo).any(axis=2)
-            labels = np.where(bared, street.names.index("skin"), np.where(beside, UNKNOWN, labels))
-            labels = np.where(doll.mask > 0, meant, labels).astype(np.uint8)
-            worn = doll
-        return dye(worn.photo, worn.mask, rng), labels
+        return view, main.astype(np.uint8)
 
     def _phone(self, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
-        photo, marked = self.phones[rng.integers(len(self.phones))]
-        photo = dye(photo, (marked > 0).astype(np.uint8) * 255, rng)
-        view, marked = self._framed(photo, marked, (0, 0, photo.shape[1], photo.shape[0]), PHONE, rng)
+        photo, target = self.phones[rng.integers(len(self.phones))]
+        view, target = self._framed(photo, target, (0, 0, photo.shape[1], photo.shape[0]), PHONE, rng)
         if rng.random() < CUT_OUT["phone"]:
-            view = put_on(view, (marked > 0).astype(np.uint8), self._surface(rng))
-        return view, marked
+            view = put_on(view, (target > 0).astype(np.uint8), self._surface(rng))
+        return view, target
 
     def _framed(
         self, photo: UInt8Array, target: UInt8Array, box: tuple[int, int, int, int], framing: Framing, rng: np.random.Generator

@@ -15,7 +15,7 @@ from drawn_garments import overlap, photo, shirt
 
 from fashion_classifier.bundle import SEGMENTATION_MODEL
 from fashion_classifier.segmentation import Segmenter
-from train import garments, segmentation
+from train import segmentation
 from train.data import PhonePhoto, StreetPhoto
 from train.efficientnet import LITE0, Variant
 from train.runs import WEIGHTS, load_config, load_history
@@ -214,13 +214,10 @@ def views(
 ) -> Callable[..., tuple[UInt8Array, UInt8Array]]:
     """40 views in their own colours, half as large, and their targets; with other shares than the module has."""
 
-    def make(
-        street: Sequence[StreetPhoto] = streets, phones: Sequence[PhonePhoto] = phones, **shares: object
-    ) -> tuple[UInt8Array, UInt8Array]:
+    def make(street: Sequence[StreetPhoto] = streets, **shares: object) -> tuple[UInt8Array, UInt8Array]:
         for name in ("recolour", "coarsen"):
             monkeypatch.setattr(segmentation, name, lambda view, rng: view)
-        monkeypatch.setattr(segmentation, "dye", lambda photo, mask, rng: photo)
-        for name, value in {"DRESSED": 0, **shares}.items():
+        for name, value in shares.items():
             monkeypatch.setattr(segmentation, name, value)
         inputs, targets = Batches(phones, street, replace(TINY, batch_size=40))[0]
         return np.round((inputs[:, ::2, ::2] + 1) * 127.5).astype(np.uint8), targets[..., 0]
@@ -274,46 +271,6 @@ def test_a_view_may_be_cropped_as_callers_crop(views: Callable[..., tuple[UInt8A
         assert np.mean(target, axis=0).max() > 0.85  # of the height
         assert target[:2, 40].all()
         assert not target[-2:].any()
-
-
-def test_a_worn_top_may_be_covered_with_another_one(
-    views: Callable[..., tuple[UInt8Array, UInt8Array]], streets: list[StreetPhoto], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # over the red dress, 50 px wide and 70 px high from 60 on, a shirt of .8 of its width: in white, to tell it from the dress
-    drawn = photo(shirt(120, 160), (250, 250, 250), (90, 90, 90), noise=5)
-    monkeypatch.setattr(garments, "DRESSED_WIDTH", (0.8, 0.8))
-    monkeypatch.setattr(garments, "DRESSED_ASPECT", 1)
-    shares = {"STREET_SHARE": 1, "AROUND_ONE": 1, "CROPPED": 0, "DRESSED": 1, "CUT_OUT": {"street": 0, "phone": 0}}
-    seen, targets = views(streets[:1], phones=[PhonePhoto("a", "1", "Shirt", drawn)], **shares)
-    covered = 0
-    for view, target in zip(seen, targets, strict=True):
-        bag = near(view, GREEN)[target == GARMENT].mean() > 0.5
-        if bag:
-            assert (target != UNKNOWN).all()
-            continue
-        covered += 1
-        assert near(view, (250, 250, 250))[target == GARMENT].mean() > 0.8  # the rest is its edge
-        assert near(view, RED)[target == UNKNOWN].mean() > 0.8  # what shows of the dress
-        assert np.mean(target == UNKNOWN) > 0.01
-    assert covered > 10
-
-
-def test_arms_that_a_short_sleeve_bares_are_no_garment(
-    views: Callable[..., tuple[UInt8Array, UInt8Array]], streets: list[StreetPhoto], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    drawn = photo(shirt(120, 160), (250, 250, 250), (90, 90, 90), noise=5)
-    for name, value in {"DRESSED_WIDTH": (0.5, 0.5), "DRESSED_ASPECT": 1, "BARE": 1}.items():
-        monkeypatch.setattr(garments, name, value)
-    labels = streets[0].labels.copy()
-    labels[130:] = 0  # the dress ends before the shirt does
-    person = replace(streets[0], labels=np.where(labels == 3, 0, labels).astype(np.uint8))
-    monkeypatch.setattr(garments, "SHADING", 0)
-    shares = {"STREET_SHARE": 1, "AROUND_ONE": 1, "CROPPED": 0, "DRESSED": 1, "CUT_OUT": {"street": 0, "phone": 0}}
-    seen, targets = views([person], phones=[PhonePhoto("a", "1", "T-Shirt", drawn)], **shares)
-    for view, target in zip(seen, targets, strict=True):
-        arms = near(view, (190, 190, 190))
-        assert near(view, (250, 250, 250))[target == GARMENT].mean() > 0.75  # the rest is its edge
-        assert np.mean(target[arms & ~near(view, (250, 250, 250))] == GARMENT) < 0.15
 
 
 def test_who_wears_nothing_is_no_garment(
