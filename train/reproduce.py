@@ -85,7 +85,9 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
     again = ("--epochs", "18", "--seed", "5")
     refit = ("--epochs", "10", "--learning-rate", "0.00025", "--seed", "6", "--refit")
     refit_faded = ("--look", "faded", "--epochs", "16", "--learning-rate", "0.00035", "--seed", "22", "--refit")
-    second, photos_second = out / "resnet-second", out / "photos-second"
+    dyed = ("--epochs", "6", "--learning-rate", "0.0003", "--seed", "32", "--refit")
+    dyed_faded = ("--look", "faded", "--epochs", "24", "--seed", "31", "--refit")
+    second, photos_second, faded_third = out / "resnet-second", out / "photos-second", out / "faded-third"
     bundle = f"{out / 'resnet' / 'bundle'}"
     return [
         *listed,
@@ -95,9 +97,12 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
         train_photos(photos_second.name, "--initial", f"{of_photos}", *again),
         train_photos("photos-third", "--initial", f"{photos_second}", *refit),
         average("photos-fourth", "photos-third", photos_second, "0.5"),
-        average("photos", "photos-fourth", of_photos, "0.4"),
+        average("photos-fifth", "photos-fourth", of_photos, "0.4"),
+        train_photos("photos", "--initial", f"{out / 'photos-fifth'}", *dyed),
         train_photos("faded-second", "--initial", f"{of_faded}", *refit_faded),
-        average("faded", "faded-second", of_faded, "0.5"),
+        average(faded_third.name, "faded-second", of_faded, "0.5"),
+        train_photos("faded-fourth", "--initial", f"{faded_third}", *dyed_faded),
+        average("faded", "faded-fourth", faded_third, "0.5"),
         export(
             "resnet",
             *("--segmentation", f"{sources.initial or out / 'segmentation'}"),

@@ -20,8 +20,8 @@ def test_the_chain_from_nothing() -> None:
     trained = [step.arguments for step in listed if "--run" in step.arguments]
     runs = [arguments[arguments.index("--run") + 1] for arguments in trained]
     thumbnails = "resnet-first", "resnet-second", "resnet-third", "resnet"
-    of_photos = "photos-first", "photos-second", "photos-third", "photos-fourth", "photos"
-    faded = "faded-first", "faded-second", "faded"
+    of_photos = "photos-first", "photos-second", "photos-third", "photos-fourth", "photos-fifth", "photos"
+    faded = "faded-first", "faded-second", "faded-third", "faded-fourth", "faded"
     assert runs == [
         *(f"out/{name}-{seed}" for name in ("ann", "cnn") for seed in range(3)),
         *(f"out/{name}" for name in (thumbnails[0], "segmentation", of_photos[0], faded[0], *thumbnails[1:])),
@@ -36,10 +36,16 @@ def test_the_chain_from_nothing() -> None:
     assert [arguments[1::2] for arguments in averaged] == [
         ("out/resnet", "out/resnet-third", "out/resnet-second", "0.5"),
         ("out/photos-fourth", "out/photos-third", "out/photos-second", "0.5"),
-        ("out/photos", "out/photos-fourth", "out/photos-first", "0.4"),
-        ("out/faded", "out/faded-second", "out/faded-first", "0.5"),
+        ("out/photos-fifth", "out/photos-fourth", "out/photos-first", "0.4"),
+        ("out/faded-third", "out/faded-second", "out/faded-first", "0.5"),
+        ("out/faded", "out/faded-fourth", "out/faded-third", "0.5"),
     ]
-    assert [arguments[1] for arguments in trained if "--refit" in arguments] == ["out/photos-third", "out/faded-second"]
+    assert [arguments[1] for arguments in trained if "--refit" in arguments] == [
+        "out/photos-third",
+        "out/photos",
+        "out/faded-second",
+        "out/faded-fourth",
+    ]
     made: set[str] = set()  # nothing is used before it is there
     for step in listed:
         used = {
@@ -62,14 +68,16 @@ def test_a_bundle_to_start_from() -> None:
     listed = steps(Path("out"), "1.2.0", Sources(*FOLDERS, initial=Path("bundle")), smoke=True)
     assert "train.segmentation" not in {step.module for step in listed}
     trained = [step for step in listed if step.module in ("train.fit", "train.photos")]
-    assert len(trained) == 2 + 5
+    assert len(trained) == 2 + 7
     assert all(step.arguments[len(step.arguments) - step.arguments[::-1].index("--epochs")] == "1" for step in trained)
     assert [step.arguments[step.arguments.index("--initial") + 1] for step in trained[2:]] == [
         "bundle",
         "out/resnet-second",
         "bundle",
         "out/photos-second",
+        "out/photos-fifth",
         "bundle",
+        "out/faded-third",
     ]
 
 
