@@ -10,8 +10,8 @@ often together. Both are trained on both kinds of views.
 
 Garments come from the phone photos (masks by the segmentation network), from the street photos (their true masks, or what the
 segmentation network finds), and from Fashion-MNIST, enlarged, dark on white: most of the bags and of the named shoes that
-nobody carries or wears. Tops of the phone photos and of Fashion-MNIST are also drawn over those that people wear. Pictures
-without a garment ask the network to be undecided.
+nobody carries or wears. Tops of the phone photos and of Fashion-MNIST are also drawn over those that people wear, and
+garments dyed: their kind does not depend on their cloth. Pictures without a garment ask the network to be undecided.
 """
 
 import argparse

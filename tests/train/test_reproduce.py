@@ -129,5 +129,5 @@ def test_the_whole_chain_for_a_moment(sources: Path, tmp_path: Path) -> None:
     assert (out / "report" / "typicality.md").is_file()
     assert (out / "report" / "comparison.md").read_text().startswith("# ann, cnn, resnet on the 200 test images")
     taken = json.loads((out / "steps.json").read_text())
-    assert len(taken) == 2 + 2 + 5 + 4 + 1 + 4
+    assert len(taken) == 2 + 2 + 7 + 5 + 1 + 4
     assert all(step["core_hours"] > 0 for step in taken.values())
