@@ -36,6 +36,7 @@ EXAMPLES = Path(__file__).parent / "examples"
 REPORT = Path(__file__).parent / "report"  # what train.compare wrote
 METHODS: list[tuple[str, Method]] = [("Grad-CAM", "gradcam"), ("Grad-CAM++", "gradcam++"), ("Score-CAM", "scorecam")]
 PREDICTED = "the answer"  # the target of an explanation unless another name is chosen
+NOT_SHOWN = {".heic", ".heif", ".tif", ".tiff", ".pbm", ".pgm", ".ppm", ".pnm"}  # by most browsers, when they were uploaded
 MAX_DATA_URL = 20_000_000  # characters, three quarters as many bytes; uploads have max_file_size
 NOT_SURE = "Not sure: this may be none of the ten"
 LAUNCH_OPTIONS: dict[str, Any] = {
@@ -58,7 +59,7 @@ def predict_endpoint(image: dict[str, Any] | None) -> dict[str, Any]:
     """Name the garment in a picture.
 
     Args:
-        image: A picture file: JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF.
+        image: A picture file: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, PPM or HEIC.
 
     Returns:
         label (one of ten), confidence in [0, 1], uncertain (true: probably none of the ten), typicality in [0, 1] (how much
@@ -96,9 +97,14 @@ def explain_endpoint(
     }
 
 
+def show_picture(image: dict[str, Any]) -> Any:
+    """An uploaded picture that browsers do not show, as one that they do; the answer is about that one."""
+    return Image.fromarray(_predict(image).image.photo) if _is_not_shown(image) else gr.skip()
+
+
 def show_prediction(image: dict[str, Any] | None) -> tuple[Any, ...]:
     """The page's answer: verdict, bars, what the model saw in three pictures, the model version, the journal's event."""
-    if image is None:
+    if image is None or _is_not_shown(image):
         return "", None, None, None, None, "", ""
     prediction, event = _recorded(image)
     seen = _isolated(prediction), _view(prediction), _enlarged(prediction)
@@ -107,7 +113,7 @@ def show_prediction(image: dict[str, Any] | None) -> tuple[Any, ...]:
 
 def show_explanation(image: dict[str, Any] | None, target: str, method: Method) -> tuple[Image.Image | None, str]:
     """The page's heat map and a sentence on it."""
-    if image is None:
+    if image is None or _is_not_shown(image):
         return None, ""
     explanation = _explained(_predict(image), target, method)  # the prediction is in the journal already
     overlay = _at_least(explanation.overlay())
@@ -127,6 +133,10 @@ def send_correction(image: dict[str, Any] | None, event: str, label: str | None,
         logging.getLogger(__name__).warning("A correction was not noted: %s", error)
         raise _error("The correction could not be noted.") from error
     return "Thank you, noted with your picture." if keep_picture else "Thank you, noted without your picture."
+
+
+def _is_not_shown(image: dict[str, Any]) -> bool:
+    return Path(image.get("path") or "").suffix.lower() in NOT_SHOWN
 
 
 class PictureData(ImageData):
@@ -291,6 +301,7 @@ def build() -> gr.Blocks:
                         label="Picture",
                         sources=["upload", "webcam", "clipboard"],
                         type="filepath",
+                        format="png",
                         height=320,
                         elem_id="picture",
                     )
@@ -322,6 +333,7 @@ def build() -> gr.Blocks:
                 thanks = gr.Markdown(elem_id="thanks")
             answers, reasons = [verdict, bars, isolated, seen, thumbnail, version, event], [overlay, comment]
             # preprocess=False: Gradio's own decoding drops transparency and clips 16-bit gray; the library decodes.
+            picture.upload(show_picture, picture, picture, preprocess=False, api_visibility="private", **MODEL_CALLS)
             shown = picture.change(
                 show_prediction,
                 picture,

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from fashion_classifier.errors import InvalidImageError
+from fashion_classifier.heic import is_heic, open_heic
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -29,7 +30,8 @@ Picture = str | Path | bytes | bytearray | memoryview | IO[bytes] | Image.Image 
 Arrays are (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA; uint8, or float in [0, 1].
 """
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")  # MPO, several JPEGs in a file, opens as JPEG
+PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")  # MPO, several JPEGs in a file, opens as JPEG
+FORMATS = (*PILLOW_FORMATS, "HEIC")
 MAX_PIXELS = 64 * 1024 * 1024  # the largest common phone sensor mode, 9248 x 6936, fits; a 100 MP "bomb" does not
 MAX_SIDE = 1024  # px, longest side of what is kept: enough to look at, and small enough to be fast
 MIN_SIDE = 2  # px
@@ -110,9 +112,11 @@ def _from_bytes(data: bytes, name: str) -> UInt8Array:
     if not data:
         hint = "; if it was used before, rewind it with seek(0)" if name == "The file object" else ""
         raise InvalidImageError(f"{name} is empty (0 bytes){hint}.", ACCEPTED)
+    if is_heic(data):
+        return _from_heic(data, name)
     try:
         with _silence():
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            image = Image.open(io.BytesIO(data), formats=PILLOW_FORMATS)
     except Image.DecompressionBombError as error:  # above Pillow's own limit
         raise InvalidImageError(f"{name} has too many pixels: {error}", ACCEPTED) from error
     except UnidentifiedImageError as error:
@@ -123,6 +127,15 @@ def _from_bytes(data: bytes, name: str) -> UInt8Array:
         return _decode(image, name, draft=True)
 
 
+def _from_heic(data: bytes, name: str) -> UInt8Array:
+    try:
+        image = open_heic(data, MAX_PIXELS)
+    except ValueError as error:
+        raise InvalidImageError(f"{name} {error}.", ACCEPTED) from error
+    with image:
+        return _decode(image, name)
+
+
 def _kind(data: bytes) -> str:
     """What the start of a file that Pillow does not know says about it."""
     start = data[:4096].replace(b"\0", b"").lower()  # without the zeros of UTF-16
@@ -130,8 +143,6 @@ def _kind(data: bytes) -> str:
         return "is an SVG drawing, not a pixel image"
     if start.startswith(b"%pdf"):
         return "is a PDF document, not a pixel image"
-    if data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1"):
-        return "is a HEIC photo, which is not supported; export it as JPEG"
     return f"is not an image of a known format, or damaged at its start, {data[:12]!r}"
 
 

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image, ImageCms, ImageFile
 
 from fashion_classifier.errors import InvalidImageError
-from fashion_classifier.images import ACCEPTED, FORMATS, MAX_PIXELS, MAX_SIDE, load_image
+from fashion_classifier.images import ACCEPTED, MAX_PIXELS, MAX_SIDE, PILLOW_FORMATS, load_image
 
 GRAY = np.array([[10, 20, 30], [40, 50, 60]], np.uint8)
 COLOUR = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[9, 90, 200], [0, 0, 0], [255, 255, 255]]], np.uint8)
@@ -111,7 +111,7 @@ def test_file_is_read_from_where_it_stands_and_needs_no_seek() -> None:
     check(file, COLOUR)
 
 
-@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("file_format", PILLOW_FORMATS)
 def test_every_format_in_colour_and_gray(file_format: str) -> None:
     best: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "AVIF": {"quality": 100}, "JPEG": {"quality": 100}}
     options = best.get(file_format, {})
@@ -523,12 +523,11 @@ def test_svg(text: str, encoding: str) -> None:
         ),
         (b"<html><body><svg/>", "not an image of a known format"),
         (b"%PDF-1.7\n", "The data (9 bytes) is a PDF document, not a pixel image."),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is a HEIC photo, which is not supported; export it as JPEG."),
         (bytes(100), "not an image of a known format"),
         (b"\xff\xd8\xff", "not an image of a known format, or damaged at its start"),
         (encode(Image.fromarray(COLOUR), "ICO"), "not an image of a known format"),
     ],
-    ids=["text", "HTML", "PDF", "HEIC", "zeros", "JPEG marker", "icon"],
+    ids=["text", "HTML", "PDF", "zeros", "JPEG marker", "icon"],
 )
 def test_not_an_image(data: bytes, expected: str) -> None:
     assert expected in refusal(data)
@@ -545,7 +544,7 @@ def test_empty(tmp_path: Path) -> None:
     assert refusal(used) == "The file object is empty (0 bytes); if it was used before, rewind it with seek(0)."
 
 
-@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "PPM"])
+@pytest.mark.parametrize("file_format", PILLOW_FORMATS)
 def test_truncated(file_format: str, tmp_path: Path) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
     data = encode(Image.fromarray(noise), file_format)
@@ -557,9 +556,9 @@ def test_truncated(file_format: str, tmp_path: Path) -> None:
         assert refusal(data[:length]).startswith("The data ")
 
 
-@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "PPM"])
+@pytest.mark.parametrize("file_format", PILLOW_FORMATS)
 def test_damaged_files_are_read_or_refused(file_format: str) -> None:
-    rng = np.random.default_rng(FORMATS.index(file_format))
+    rng = np.random.default_rng(PILLOW_FORMATS.index(file_format))
     exif = Image.Exif()
     exif[ORIENTATION] = 6
     good = encode(Image.fromarray(rng.integers(0, 256, (24, 40, 3), np.uint8)), file_format, exif=exif)

@@ -91,6 +91,21 @@ def test_none_of_the_ten_is_said_and_its_best_guesses_are_shown(page: Page) -> N
         expect(page.locator("#bars")).to_contain_text(label)
 
 
+def test_a_picture_that_browsers_do_not_show_is_shown_nevertheless(page: Page, tmp_path: Path) -> None:
+    expected = predict("tests/fixtures/shirt.heic")
+    page.locator("#picture input[type=file]").set_input_files("tests/fixtures/shirt.heic")
+    expect(verdict(page)).to_have_text(f"{expected.label}, {expected.confidence:.0%}")
+    expect(page.locator("#comment")).to_have_text(f"Red speaks most for {expected.label}.")
+    assert page.locator("#picture img").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [240, 320]
+
+    bad = tmp_path / "bad.heic"
+    bad.write_bytes(Path("tests/fixtures/shirt.heic").read_bytes()[:1000])
+    page.get_by_label("Clear").or_(page.get_by_label("Remove Image")).first.click()
+    page.locator("#picture input[type=file]").set_input_files(bad)
+    expect(page.get_by_text("is a truncated or damaged HEIC photo").first).to_be_visible()
+    expect(verdict(page)).to_have_count(0)
+
+
 def test_the_comparison_has_a_tab(page: Page) -> None:
     expect(page.locator("#comparison")).to_be_hidden()
     page.get_by_role("tab", name="Comparison").click()
