@@ -7,6 +7,8 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import cv2
 import gradio as gr
 import numpy as np
 from gradio.data_classes import ImageData
+from gradio_client.utils import is_file_obj_with_meta
 from PIL import Image
 from pydantic import model_validator
 
@@ -29,14 +32,15 @@ from fashion_classifier import (
     explain,
 )
 from fashion_classifier.explanations import Method
-from fashion_classifier.images import FORMATS, to_rgb
+from fashion_classifier.heic import is_heic
+from fashion_classifier.images import FORMATS, load_image, to_rgb
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, journal_from_environment
 
 EXAMPLES = Path(__file__).parent / "examples"
 REPORT = Path(__file__).parent / "report"  # what train.compare wrote
 METHODS: list[tuple[str, Method]] = [("Grad-CAM", "gradcam"), ("Grad-CAM++", "gradcam++"), ("Score-CAM", "scorecam")]
 PREDICTED = "the answer"  # the target of an explanation unless another name is chosen
-NOT_SHOWN = {".heic", ".heif", ".tif", ".tiff", ".pbm", ".pgm", ".ppm", ".pnm"}  # by most browsers, when they were uploaded
+NOT_SHOWN = (b"II*\0", b"MM\0*", *(b"P%d" % kind for kind in range(1, 7)))  # by most browsers: how TIFF and PPM files start
 MAX_DATA_URL = 20_000_000  # characters, three quarters as many bytes; uploads have max_file_size
 NOT_SURE = "Not sure: this may be none of the ten"
 LAUNCH_OPTIONS: dict[str, Any] = {
@@ -99,16 +103,22 @@ def explain_endpoint(
 
 def show_picture(image: dict[str, Any]) -> Any:
     """An uploaded picture that browsers do not show, as one that they do; the answer is about that one."""
-    return Image.fromarray(_predict(image).image.photo) if _is_not_shown(image) else gr.skip()
+    if not _is_not_shown(image):
+        return gr.skip()
+    with _told():
+        return Image.fromarray(load_image(_file(image)))
 
 
 def show_prediction(image: dict[str, Any] | None) -> tuple[Any, ...]:
-    """The page's answer: verdict, bars, what the model saw in three pictures, the model version, the journal's event."""
+    """The page's answer: verdict, bars, what the model saw in three pictures, the model version, the picture's file with the
+    journal's event, and nothing in place of the former picture's heat map and its sentence."""
     if image is None or _is_not_shown(image):
-        return "", None, None, None, None, "", ""
+        return "", None, None, None, None, "", None, None, ""
     prediction, event = _recorded(image)
+    verdict = f"## {_verdict(prediction)}\n{_reason(prediction)}"
     seen = _isolated(prediction), _view(prediction), _enlarged(prediction)
-    return f"## {_verdict(prediction)}\n{_reason(prediction)}", prediction.probabilities, *seen, _provenance(prediction), event
+    answered = (image["path"], event) if event else None
+    return verdict, prediction.probabilities, *seen, _provenance(prediction), answered, None, ""
 
 
 def show_explanation(image: dict[str, Any] | None, target: str, method: Method) -> tuple[Image.Image | None, str]:
@@ -122,10 +132,15 @@ def show_explanation(image: dict[str, Any] | None, target: str, method: Method) 
     return overlay, f"Red speaks most for **{explanation.target}**."
 
 
-def send_correction(image: dict[str, Any] | None, event: str, label: str | None, keep_picture: bool) -> str:
-    """Write down what a visitor says that the picture shows."""
-    if image is None or not label or not event:
+def send_correction(
+    image: dict[str, Any] | None, answered: tuple[str, str] | None, label: str | None, keep_picture: bool
+) -> str:
+    """Write down what a visitor says that the picture shows; `answered` is the last picture's file and event."""
+    if image is None or not label or not answered:
         raise _error("Choose a picture and its right name first.")
+    path, event = answered
+    if path != image["path"]:
+        raise _error("This picture's answer is still on its way; send once it is there.")
     prediction = _predict(image)
     try:
         journal.correct(event, prediction, label, keep_picture=bool(keep_picture))
@@ -136,15 +151,19 @@ def send_correction(image: dict[str, Any] | None, event: str, label: str | None,
 
 
 def _is_not_shown(image: dict[str, Any]) -> bool:
-    return Path(image.get("path") or "").suffix.lower() in NOT_SHOWN
+    start = _file(image)[:256]
+    return start.startswith(NOT_SHOWN) or is_heic(start)
 
 
 class PictureData(ImageData):
-    """Gradio's image payload, with a clear word on the most frequent mistake of API clients."""
+    """Gradio's image payload: only what was uploaded, and a clear word on the most frequent mistake of API clients."""
 
     @model_validator(mode="before")
     @classmethod
-    def _not_a_path(cls, value: Any) -> Any:
+    def _uploaded(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("path") and not is_file_obj_with_meta(value):
+            # Gradio sees whether a path was uploaded where the payload says that it is a file, and lets all others pass
+            raise _error("Received a path that was not uploaded; wrap the file's path in gradio_client.handle_file.")
         if not isinstance(value, dict | ImageData):
             kind = "a text" if isinstance(value, str) else f"{type(value).__name__}"
             raise _error(f"Received {kind} in place of a picture; wrap the file's path in gradio_client.handle_file.")
@@ -156,11 +175,18 @@ def _error(text: str) -> gr.Error:
 
 
 def _predict(image: dict[str, Any] | None) -> Prediction:
-    """The library's answer to what Gradio received; its errors as messages for the page and for API clients."""
+    """The library's answer to what Gradio received."""
     if not image:
         raise _error("No picture was received; give one as an image file.")
-    try:
+    with _told():
         return classifier.predict(_file(image))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """The library's word on a picture that cannot be read, as a message for the page and for API clients."""
+    try:
+        yield
     except InvalidImageError as error:
         # the problem only: the accepted Python types mean nothing here
         raise _error(f"{error.problem} Accepted: {', '.join(FORMATS)} files.") from error
@@ -187,7 +213,10 @@ def _recorded(image: dict[str, Any] | None) -> tuple[Prediction, str]:
 def _file(image: dict[str, Any]) -> bytes:
     """What was uploaded, under a path that Gradio has checked, or sent as a data URL; errors about bytes tell no path."""
     if path := image.get("path"):
-        return Path(path).read_bytes()
+        try:
+            return Path(path).read_bytes()
+        except (OSError, ValueError) as error:
+            raise _error("The picture is no longer on the server; upload it again.") from error
     url = image.get("url") or ""
     if len(url) > MAX_DATA_URL:
         raise _error(
@@ -289,7 +318,7 @@ def _show_comparison() -> None:
 def build() -> gr.Blocks:
     """The page with its endpoints."""
     page: gr.Blocks
-    with gr.Blocks(title="Fashion classifier", analytics_enabled=False, delete_cache=(3600, 86400)) as page:
+    with gr.Blocks(title="Fashion classifier", analytics_enabled=False, delete_cache=(600, 3600)) as page:
         gr.Markdown(
             "# Fashion classifier\nDrop in a picture of one garment: a phone photo, a shop picture or a Fashion-MNIST "
             f"thumbnail. The answer is one of {', '.join(LABELS[:-1])} and {LABELS[-1]}, or *not sure*."
@@ -325,15 +354,25 @@ def build() -> gr.Blocks:
                 target = gr.Dropdown([PREDICTED, *LABELS], value=PREDICTED, label="Explain", elem_id="target")
                 method = gr.Dropdown(METHODS, value="gradcam", label="Method", elem_id="method")
 
-            event = gr.State("")
+            answered = gr.State(None)
             with gr.Accordion("Is the answer wrong?", open=False, elem_id="correction"):
                 right = gr.Dropdown([*LABELS, NONE_OF_THE_TEN], value=None, label="The right name", elem_id="right")
                 keep = gr.Checkbox(label="Keep my picture, so that the network can learn from it")
                 send = gr.Button("Send")
                 thanks = gr.Markdown(elem_id="thanks")
-            answers, reasons = [verdict, bars, isolated, seen, thumbnail, version, event], [overlay, comment]
+            reasons = [overlay, comment]
+            answers = [verdict, bars, isolated, seen, thumbnail, version, answered, *reasons]
             # preprocess=False: Gradio's own decoding drops transparency and clips 16-bit gray; the library decodes.
-            picture.upload(show_picture, picture, picture, preprocess=False, api_visibility="private", **MODEL_CALLS)
+            replaced = picture.upload(
+                show_picture,
+                picture,
+                picture,
+                preprocess=False,
+                api_visibility="private",
+                trigger_mode="multiple",
+                **MODEL_CALLS,
+            )
+            picture.clear(None, None, None, cancels=[replaced], api_visibility="private")
             shown = picture.change(
                 show_prediction,
                 picture,
@@ -349,18 +388,18 @@ def build() -> gr.Blocks:
                 "preprocess": False,
                 "api_visibility": "private",
             } | MODEL_CALLS
-            shown.success(**explanation)
+            shown.success(**explanation, trigger_mode="always_last")  # the map of a picture that is gone must not stay
             # a picture that cannot be read must not leave the former one's answer standing
             shown.failure(
-                lambda: (*show_prediction(None), *show_explanation(None, PREDICTED, "gradcam")),
+                lambda: show_prediction(None),
                 None,
-                [*answers, *reasons],
+                answers,
                 api_visibility="private",
             )
             shown.then(lambda: "", None, thanks, api_visibility="private")
             send.click(
                 send_correction,
-                [picture, event, right, keep],
+                [picture, answered, right, keep],
                 thanks,
                 preprocess=False,
                 api_visibility="private",

@@ -16,7 +16,7 @@ from PIL import Image
 
 import app
 from fashion_classifier import LABELS, explain, predict
-from fashion_classifier.monitoring import Journal
+from fashion_classifier.monitoring import Journal, read_events
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +118,26 @@ def test_files_of_the_server_stay_private(url: str, tmp_path: Path) -> None:
     assert not any(label in stream for label in LABELS)
 
 
+@pytest.mark.parametrize("meta", [{}, {"meta": {}}, {"meta": {"_type": "other"}}], ids=str)
+@pytest.mark.parametrize("endpoint", ["predict", "explain"])
+def test_a_path_that_does_not_say_that_it_is_an_upload_is_not_read(
+    url: str, endpoint: str, meta: dict[str, Any], tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("a secret")
+    more = ["Coat", "gradcam"] if endpoint == "explain" else []
+    stream = call(url, endpoint, [{"path": str(secret)} | meta, *more])
+    assert "Received a path that was not uploaded" in stream
+    assert "a secret" not in stream
+
+
+def test_an_upload_that_is_gone(tmp_path: Path) -> None:
+    for path in (tmp_path / "gone.jpg", tmp_path, "a\0b"):
+        with pytest.raises(gr.Error) as caught:
+            app.predict_endpoint({"path": str(path)})
+        assert caught.value.message == "The picture is no longer on the server; upload it again."
+
+
 def test_a_data_url(url: str) -> None:
     buffer = io.BytesIO()
     Image.open("examples/fashion-mnist-bag.png").save(buffer, "png")
@@ -148,8 +168,33 @@ def test_a_journal_that_cannot_be_written_stops_no_answer(monkeypatch: pytest.Mo
     monkeypatch.setattr(app, "journal", Journal(tmp_path / "file"))
     image = {"path": "examples/coat.jpg"}
     assert app.predict_endpoint(image)["label"] == predict("examples/coat.jpg").label
-    assert app.show_prediction(image)[-1] == ""
+    answered = app.show_prediction(image)[6]
+    assert answered is None
     with pytest.raises(gr.Error, match="Choose a picture and its right name first"):
-        app.send_correction(image, "", "Coat", False)
+        app.send_correction(image, answered, "Coat", False)
     with pytest.raises(gr.Error, match="The correction could not be noted"):
-        app.send_correction(image, "event", "Coat", False)
+        app.send_correction(image, ("examples/coat.jpg", "event"), "Coat", False)
+
+
+def test_a_correction_belongs_to_the_picture_that_was_answered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(app, "journal", Journal(tmp_path))
+    answered = app.show_prediction({"path": "examples/coat.jpg"})[6]
+    with pytest.raises(gr.Error, match="This picture's answer is still on its way"):
+        app.send_correction({"path": "examples/dress.jpg"}, answered, "Coat", True)
+    assert app.send_correction({"path": "examples/coat.jpg"}, answered, "Dress", False).startswith("Thank you")
+    prediction, correction = read_events(tmp_path)
+    assert (prediction["id"], prediction["label"]) == (correction["id"], correction["answer"]) == (answered[1], "Coat")
+
+
+@pytest.mark.parametrize(
+    ("file_format", "shown"), [("JPEG", True), ("PNG", True), ("WEBP", True), ("GIF", True), ("TIFF", False), ("PPM", False)]
+)
+def test_what_browsers_do_not_show_is_told_by_content(file_format: str, shown: bool, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "picture.jpg", file_format)
+    picture = app.show_picture({"path": str(tmp_path / "picture.jpg")})
+    if shown:
+        assert not isinstance(picture, Image.Image)
+    else:
+        np.testing.assert_array_equal(np.asarray(picture), pixels)
+    assert app.show_prediction({"path": str(tmp_path / "picture.jpg")})[0].startswith("## ") == shown

@@ -81,6 +81,16 @@ def test_an_example_another_target_and_a_bad_file(page: Page, tmp_path: Path) ->
     expect(verdict(page)).to_have_count(0)
 
 
+def test_the_map_is_of_the_picture_that_came_last(page: Page) -> None:
+    page.locator("#method input").click()
+    page.get_by_role("option", name="Score-CAM").click()  # takes long
+    page.locator(".gallery-item").nth(0).click()
+    expect(verdict(page)).to_contain_text("T-shirt/top")
+    page.locator(".gallery-item").nth(3).click()
+    expect(verdict(page)).to_contain_text("Dress")
+    expect(page.locator("#comment")).to_have_text("Red speaks most for Dress.")
+
+
 def test_none_of_the_ten_is_said_and_its_best_guesses_are_shown(page: Page) -> None:
     expected = predict("examples/hat.jpg")
     assert expected.uncertain
@@ -97,6 +107,14 @@ def test_a_picture_that_browsers_do_not_show_is_shown_nevertheless(page: Page, t
     expect(verdict(page)).to_have_text(f"{expected.label}, {expected.confidence:.0%}")
     expect(page.locator("#comment")).to_have_text(f"Red speaks most for {expected.label}.")
     assert page.locator("#picture img").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [240, 320]
+
+    # a picture that takes its place before it could be replaced stays
+    page.get_by_label("Clear").or_(page.get_by_label("Remove Image")).first.click()
+    page.locator("#picture input[type=file]").set_input_files("tests/fixtures/shirt.heic")
+    page.get_by_label("Clear").or_(page.get_by_label("Remove Image")).first.click()
+    page.locator("#picture input[type=file]").set_input_files("examples/dress.jpg")
+    expect(page.locator("#comment")).to_have_text("Red speaks most for Dress.")
+    expect(verdict(page)).to_contain_text("Dress")
 
     bad = tmp_path / "bad.heic"
     bad.write_bytes(Path("tests/fixtures/shirt.heic").read_bytes()[:1000])
