@@ -33,8 +33,11 @@ Arrays are (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA; uint8, or float i
 PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")  # MPO, several JPEGs in a file, opens as JPEG
 FORMATS = (*PILLOW_FORMATS, "HEIC")
 MAX_PIXELS = 64 * 1024 * 1024  # the largest common phone sensor mode, 9248 x 6936, fits; a 100 MP "bomb" does not
+MAX_BYTES = 8 * MAX_PIXELS + 2**20  # of a file: four channels of 16 bits, uncompressed, and what stands before them
 MAX_SIDE = 1024  # px, longest side of what is kept: enough to look at, and small enough to be fast
 MIN_SIDE = 2  # px
+HALF_SEEN = 127  # opacity above which a pixel is what a transparent picture shows
+NEARLY_WHITE, ALL_WHITE = 250, 0.95  # of all channels; share of what it shows from which on it would vanish on white
 LEAST_DRAFT = 0.75  # of the size to keep, from which a reduced JPEG is large enough: 4032 px are decoded as 1008, not 2016
 
 ACCEPTED = (
@@ -48,17 +51,17 @@ _WARNING_FILTERS = threading.Lock()  # they are global, and `catch_warnings` alo
 def load_image(picture: Picture) -> UInt8Array:
     """Decode one picture.
 
-    EXIF orientation is applied, transparency is composited on white, 16-bit gray is scaled to 8 bits, CMYK and palettes
-    are converted, the first frame of an animation is taken (of a PIL image, the current one). Pictures whose longest side
-    is above `MAX_SIDE` are reduced to it; JPEG files are decoded at reduced size at once. File objects are read from
-    where they stand to their end, and not closed. Nothing that was passed in is changed.
+    EXIF orientation is applied, transparency is composited on white (on gray what is white itself), 16-bit gray is scaled
+    to 8 bits, CMYK and palettes are converted, the first frame of an animation is taken (of a PIL image, the current one).
+    Pictures whose longest side is above `MAX_SIDE` are reduced to it; JPEG files are decoded at reduced size at once. File
+    objects are read from where they stand to their end, and not closed. Nothing that was passed in is changed.
 
     Returns:
         uint8 in [0, 255]: (H, W) for gray pictures without transparency, (H, W, 3) RGB for all others.
 
     Raises:
         InvalidImageError: The picture cannot be read, has fewer than `MIN_SIDE` pixels a side or more than `MAX_PIXELS`
-            in all, or is an array of another shape, dtype or range.
+            in all, its file has more than `MAX_BYTES`, or it is an array of another shape, dtype or range.
     """
     if isinstance(picture, np.ndarray):
         return _to_array(_from_array(picture, "The array"))
@@ -89,10 +92,14 @@ def _from_path(path: str | Path) -> UInt8Array:
     if re.match(r"data:|[a-z][a-z0-9+.-]+:/", text, re.IGNORECASE):  # two letters at least: C:/ is a drive
         raise InvalidImageError(f"Received the URL {shown}; URLs are not fetched, download it first.", ACCEPTED)
     try:
-        data = Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(MAX_BYTES + 1) if size <= MAX_BYTES else b""  # a pipe's size is 0
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = getattr(error, "strerror", None) or str(error)
         raise InvalidImageError(f"Cannot read the file {shown}: {reason}.", ACCEPTED) from error
+    if max(size, len(data)) > MAX_BYTES:
+        raise InvalidImageError(f"The file {shown} has more than {MAX_BYTES:,} bytes, too many for a picture.", ACCEPTED)
     return _from_bytes(data, f"The file {shown}")
 
 
@@ -243,11 +250,14 @@ def _from_array(array: npt.NDArray[Any], name: str) -> Image.Image:
 
 
 def _to_array(image: Image.Image) -> UInt8Array:
-    """The pixels of an 'L', 'RGB' or 'RGBA' image, reduced and composited on white."""
+    """The pixels of an 'L', 'RGB' or 'RGBA' image, reduced and composited on white, or on gray where white would hide it."""
     size = _reduced(image.size)
     if size != image.size:
         # All of Pillow's filters average over the area when they shrink. Hamming is as cheap as bilinear and sharper.
         image = image.resize(size, Image.Resampling.HAMMING, reducing_gap=2.0)
     if image.mode == "RGBA":
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+        *colours, alpha = np.moveaxis(np.asarray(image), 2, 0)
+        shown = np.min(colours, axis=0)[alpha > HALF_SEEN]
+        background = "gray" if shown.size and np.mean(shown >= NEARLY_WHITE) > ALL_WHITE else "white"
+        image = Image.alpha_composite(Image.new("RGBA", image.size, background), image).convert("RGB")
     return np.array(image)

@@ -1,6 +1,7 @@
 """HEIC files were made with pillow-heif, which encodes; the library has the decoder alone."""
 
 import contextlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -84,12 +85,20 @@ def test_too_many_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_decoder_that_crashes_takes_nobody_along(decoder: Path) -> None:
     decoder.write_text("import os\nos.abort()\n")
-    assert refusal(SHIRT) == "The data is a damaged HEIC photo: its decoder crashed with the exit status -6."
+    assert refusal(SHIRT) == "The data is a HEIC photo, and its decoder failed: exit status -6, without a word."
 
 
 def test_no_python_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/nowhere/python")
     assert refusal(SHIRT).startswith("The data is a HEIC photo, and its decoder cannot be started: [Errno 2]")
+    monkeypatch.setattr("sys.executable", None)
+    assert refusal(SHIRT) == "The data is a HEIC photo, and there is no Python program to decode it in."
+
+
+@pytest.mark.parametrize("program", ["true", "cat"])
+def test_another_program_in_pythons_place(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", shutil.which(program))
+    assert refusal(SHIRT).startswith("The data is a HEIC photo, and its decoder failed: ")
 
 
 def test_a_decoder_that_does_not_end(decoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,4 +109,5 @@ def test_a_decoder_that_does_not_end(decoder: Path, monkeypatch: pytest.MonkeyPa
 
 def test_the_modules_of_the_package_hide_no_others_from_the_decoder(decoder: Path) -> None:
     decoder.write_text("import errors\n")
-    assert refusal(SHIRT) == "The data ModuleNotFoundError: No module named 'errors'."
+    expected = "its decoder failed: exit status 1, ModuleNotFoundError: No module named 'errors'."
+    assert refusal(SHIRT) == f"The data is a HEIC photo, and {expected}"

@@ -277,13 +277,25 @@ def test_palette(alpha: bytes | None, expected: list[list[list[int]]]) -> None:
     check(Image.open(io.BytesIO(data)), expected)
 
 
+def test_what_is_white_itself_is_composited_on_gray() -> None:
+    rgba = np.full((10, 10, 4), 255, np.uint8)
+    rgba[:, :4, 3] = 0
+    expected = np.full((10, 10, 3), 255, np.uint8)
+    expected[:, :4] = 128
+    check(rgba, expected)
+    rgba[:, 4, :3] = 90  # one in six pixels seen is not white
+    expected[:, 4], expected[:, :4] = 90, 255
+    check(rgba, expected)
+    check(np.zeros((4, 4, 4), np.uint8), np.full((4, 4, 3), 255))  # nothing is seen
+
+
 def test_transparent_colour_of_opaque_modes() -> None:
     rgb = png(2, 2, 8, 2, b"\0" + bytes([1, 2, 3, 4, 5, 6]) + b"\0" + bytes([1, 2, 3, 1, 2, 9]), (b"tRNS", b"\0\1\0\2\0\3"))
     check(rgb, [[[255] * 3, [4, 5, 6]], [[255] * 3, [1, 2, 9]]])
     gray = png(2, 2, 8, 0, b"\0\7\x08" + b"\0\x09\7", (b"tRNS", b"\0\7"))
     check(gray, np.stack([[[255, 8], [9, 255]]] * 3, axis=2))
     one_bit = png(2, 2, 1, 0, b"\0\x40" + b"\0\x80", (b"tRNS", b"\0\0"))
-    check(one_bit, np.full((2, 2, 3), 255))
+    check(one_bit, np.stack([[[128, 255], [255, 128]]] * 3, axis=2))  # all that is seen is white
     gray16 = png(
         2, 2, 16, 0, b"\0" + struct.pack(">HH", 7, 8 * 257) + b"\0" + struct.pack(">HH", 9 * 257, 7), (b"tRNS", b"\0\7")
     )
@@ -493,9 +505,12 @@ def test_reduction_averages() -> None:
 
 def test_transparent_colour_does_not_bleed_when_reduced() -> None:
     rgba = np.zeros((64, 2048, 4), np.uint8)  # transparent black
-    rgba[:, 1024:] = 255
-    check(rgba, np.full((32, 1024, 3), 255))
-    check(encode(Image.fromarray(rgba)), np.full((32, 1024, 3), 255))
+    rgba[:, 1024:] = 200, 200, 200, 255
+    for picture in (rgba, encode(Image.fromarray(rgba))):
+        pixels = load_image(picture)
+        assert pixels.min() >= 199
+        assert (pixels[:, :510] == 255).all()
+        assert (pixels[:, 514:] == 200).all()
 
 
 # Refusals
@@ -572,6 +587,16 @@ def test_damaged_files_are_read_or_refused(file_format: str) -> None:
         except InvalidImageError:
             refused += 1
     assert refused > 0
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    film = tmp_path / "film.mp4"
+    with film.open("wb") as file:
+        file.truncate(2**40)  # sparse: it takes no space
+    expected = f"The file {str(film)!r} has more than 537,919,488 bytes, too many for a picture."
+    assert refusal(film) == expected
+    monkeypatch.setattr("fashion_classifier.images.MAX_BYTES", 1000)
+    assert refusal("/dev/zero") == "The file '/dev/zero' has more than 1,000 bytes, too many for a picture."
 
 
 @pytest.mark.parametrize("size", [(1, 28), (28, 1), (1, 1)])

@@ -1,6 +1,7 @@
 """The project's own files agree with each other."""
 
 import csv
+import importlib
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -67,3 +68,19 @@ def test_examples_carry_no_private_data(example_labels: dict[Path, str]) -> None
         with Image.open(path) as image:
             assert dict(image.getexif()) == {}
         assert path.stat().st_size < 50_000
+
+
+PROGRAMS = sorted(
+    path for folder in ("train", "benchmarks") for path in (ROOT / folder).glob("*.py") if "def main(" in path.read_text()
+)
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+def test_every_program_tells_its_options(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", [path.stem, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(f"{path.parent.name}.{path.stem}").main()
+    assert ended.value.code == 0
+    assert "%%" not in capsys.readouterr().out

@@ -308,7 +308,7 @@ def main(options: list[str] | None = None) -> int:
     parser.add_argument(
         "--allow-worse",
         action="store_true",
-        help=f"publish even if accuracy falls by more than {MARGIN:.1%} on the test images or {PHOTO_MARGIN:.0%} on photos",
+        help=f"publish even if accuracy falls by more than {MARGIN:.1%}% on the test images or {PHOTO_MARGIN:.0%}% on photos",
     )
     parser.add_argument("--dry-run", type=Path, metavar="FOLDER", help="write the files there and publish nothing")
     arguments = parser.parse_args(options)
