@@ -25,8 +25,8 @@ from pydantic import model_validator
 from fashion_classifier import (
     LABELS,
     Explanation,
-    ExplanationError,
     FashionClassifier,
+    FashionClassifierError,
     InvalidImageError,
     Prediction,
     explain,
@@ -195,7 +195,7 @@ def _told() -> Iterator[None]:
 def _explained(prediction: Prediction, target: str | None, method: Method) -> Explanation:
     try:
         return explain(prediction, method=method, target=None if target in (PREDICTED, None, "") else target)
-    except ExplanationError as error:
+    except FashionClassifierError as error:
         raise _error(str(error)) from error
 
 

@@ -61,7 +61,7 @@ class Manifest:
         version: Of the model, as a Hub tag would name it.
         architecture: Name of the network for thumbnails in `train.architectures`, or "custom".
         labels: In the order of the network's outputs.
-        preprocessing: Version of the canonical form and the views that the networks were trained on.
+        preprocessing: Version of the canonical form and the views that the bundle was made for.
         temperature: The logits are divided by it before the softmax (`fashion_classifier.confidence.calibrated`).
         smoothing: Share of the probability that the network spreads over the classes evenly, taken off again.
         flip: Whether probabilities are averaged over the image and its mirror image.
@@ -187,7 +187,7 @@ class Bundle:
         if manifest.preprocessing != PREPROCESSING_VERSION:
             raise InvalidBundleError(
                 self.path,
-                f"it was trained on preprocessing version {manifest.preprocessing!r}, this package has "
+                f"it was made for preprocessing version {manifest.preprocessing!r}, this package has "
                 f"{PREPROCESSING_VERSION!r}. Use the version of the package that it was made with, or another model.",
             )
         return manifest

@@ -72,7 +72,7 @@ class FashionClassifier:
         if revision is not None:
             hint = f"; for the name on the Hub write '{ref}@{revision}'" if isinstance(ref, str) else ""
             raise InvalidReferenceError(ref, f"it is a folder, and a folder has no revision {revision!r}{hint}")
-        return cls(Bundle(Path(ref)))
+        return cls(Bundle(Path(ref).absolute()))  # explanations read more of it later, wherever that is called from
 
     @classmethod
     def from_pretrained_or_default(cls, ref: str | Path | None = None) -> tuple["FashionClassifier", str | None]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from fashion_classifier.bundle import KERAS_MODEL, PHOTO_KERAS_MODEL, Bundle
-from fashion_classifier.errors import ExplanationError
+from fashion_classifier.errors import ExplanationError, InvalidBundleError
 from fashion_classifier.images import to_rgb
 from fashion_classifier.labels import LABELS
 from fashion_classifier.predictions import Prediction
@@ -131,6 +131,8 @@ def _activation_map(
     from tf_keras_vis.scorecam import Scorecam
     from tf_keras_vis.utils.scores import CategoricalScore
 
+    if layer not in (known.name for known in model.layers):
+        raise InvalidBundleError(bundle.path, f"{name} has no layer {layer!r}, whose maps would explain it.")
     options: dict[str, Any] = {}
     if method == "scorecam":
         options["max_N"] = min(SCORED_MAPS, model.get_layer(layer).output.shape[-1])
@@ -169,7 +171,10 @@ def _keras_model(path: Path, checksum: str) -> "keras.Model":
         raise ExplanationError(
             f"Explanations need Keras on TensorFlow, it runs on {keras.backend.backend()}: set KERAS_BACKEND=tensorflow."
         )
-    stored = keras.models.load_model(path, compile=False, safe_mode=True)
+    try:
+        stored = keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises many kinds for a file that is none of its own
+        raise InvalidBundleError(path.parent, f"{path.name} is no network that Keras reads.") from error
     # weights may be stored in half precision; the maps are computed in single precision
     network = keras.models.clone_model(stored, clone_function=_in_single_precision)
     network.set_weights([weights.astype(np.float32) for weights in stored.get_weights()])

@@ -17,11 +17,12 @@ from threading import Thread
 from typing import Any, TypeVar, cast
 
 from fashion_classifier.bundle import MANIFEST, Bundle, sha256
-from fashion_classifier.errors import HubError, InvalidReferenceError, ModelIntegrityError
+from fashion_classifier.errors import FashionClassifierError, HubError, InvalidReferenceError, ModelIntegrityError
 
 T = TypeVar("T")
 
 TIMEOUT = 4.0  # seconds that the Hub has to begin an answer
+LONGEST = 600.0  # seconds to wait for another process that downloads
 SLOWEST = 100_000  # bytes a second, under which a download counts as timed out
 COMMIT = re.compile(r"[0-9a-f]{40}")
 VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
@@ -114,8 +115,12 @@ def hub_errors(repo: str, revision: str | None = None) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, EntryNotFoundError, RevisionResolutionError, httpx2.HTTPError, JSONDecodeError) as error:
-        raise HubError(repo, revision, _reason(error, repo)) from error
+    except FashionClassifierError:
+        raise
+    except (OSError, EntryNotFoundError, RevisionResolutionError, httpx2.HTTPError, RuntimeError, ValueError) as error:
+        # hf_xet knows no errors but these two; around what stops an upload huggingface_hub puts a RuntimeError as well
+        cause = error.__cause__ if isinstance(error, RuntimeError) and isinstance(error.__cause__, Exception) else error
+        raise HubError(repo, revision, _reason(cause, repo)) from cause
 
 
 def _reason(error: BaseException, repo: str) -> str:
@@ -138,7 +143,8 @@ def _reason(error: BaseException, repo: str) -> str:
         if status == 401 or isinstance(error, errors.RepositoryNotFoundError):
             return f"{hub} has no such repository, or not for you; check the name, and for a private one set HF_TOKEN."
         if status == 403:
-            return f"your token lacks the right ({hub} answers HTTP 403: {said}); use one with access to {repo}."
+            answer = f"HTTP 403{f': {said}' if said else ''}"
+            return f"{hub} refuses it ({answer}); use a token with access to {repo}."
         if status == 429:
             return f"{hub} limits the number of requests (HTTP 429); wait a few minutes, or set HF_TOKEN for a higher limit."
         return f"{hub} answers HTTP {status}{f' ({said})' if said else ''}; try again later."
@@ -185,10 +191,12 @@ def _commit(repo: str, revision: str | None) -> str:
 
 
 def _download(repo: str, name: str, commit: str) -> Path:
-    """Path of a file in the cache, downloaded where it is not there."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # not listed in an __all__
+    """Path of a file in the cache, downloaded where it is not there; one download at a time of one repository."""
+    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.utils import WeakFileLock, tqdm  # type: ignore[attr-defined]  # not listed in an __all__
 
+    if isinstance(cached := try_to_load_from_cache(repo, name, revision=commit), str):
+        return Path(cached)
     deadline = time.monotonic() + TIMEOUT
 
     def begin(**options: Any) -> Any:
@@ -200,7 +208,12 @@ def _download(repo: str, name: str, commit: str) -> Path:
     def download() -> str:
         return hf_hub_download(repo, name, revision=commit, etag_timeout=TIMEOUT, tqdm_class=cast(Any, begin))
 
-    return Path(_bounded(download, lambda: deadline))
+    # who waits for another one's download hears nothing of its progress, and would give up
+    lock = Path(constants.HF_HUB_CACHE, ".locks", f"models--{repo.replace('/', '--')}", "fashion-classifier.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with WeakFileLock(lock, timeout=LONGEST):
+        deadline = time.monotonic() + TIMEOUT
+        return Path(_bounded(download, lambda: deadline))
 
 
 def _bounded(call: Callable[[], T], deadline: Callable[[], float] | None = None) -> T:

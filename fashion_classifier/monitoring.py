@@ -82,18 +82,21 @@ class Journal:
             event: What `record` gave for the prediction.
             prediction: What was answered.
             label: What the visitor says: one of the ten, or `NONE_OF_THE_TEN`.
-            keep_picture: The visitor agreed to keep the picture; its pixels alone are kept, without the file's metadata.
+            keep_picture: The visitor agreed to keep the picture; its pixels alone are kept, without the file's metadata. If
+                not, one that was kept with an earlier correction goes.
 
         Raises:
             ValueError: `label` is something else.
         """
         if label not in (*LABELS, NONE_OF_THE_TEN):
             raise ValueError(f"Unknown label {label!r}; allowed are {', '.join(LABELS)} and {NONE_OF_THE_TEN!r}.")
-        picture = f"{PICTURES}/{event}.png" if keep_picture else None
-        if picture is not None:
-            path = self.folder / picture
+        picture = f"{PICTURES}/{event}.png"
+        path = self.folder / picture
+        if keep_picture:
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(prediction.image.photo).save(path)
+        else:
+            path.unlink(missing_ok=True)
         self._append(
             {
                 "event": "correction",
@@ -101,7 +104,7 @@ class Journal:
                 "version": prediction.model_version,
                 "label": label,
                 "answer": prediction.label,
-                "picture": picture,
+                "picture": picture if keep_picture else None,
             }
         )
 
@@ -115,8 +118,8 @@ class Journal:
     def mirror(self, dataset: str, *, minutes: float = 10) -> None:
         """Push the folder to a private dataset on the Hub every so many minutes, in the background.
 
-        What cannot be pushed stays in the folder and goes with a later push. The token is the one of huggingface_hub,
-        `HF_TOKEN`.
+        What cannot be pushed stays in the folder and goes with a later push. Nothing goes to a dataset that is public. The
+        token is the one of huggingface_hub, `HF_TOKEN`.
 
         Args:
             dataset: "owner/name"; is made where there is none.
@@ -124,10 +127,15 @@ class Journal:
         """
 
         def start() -> None:
-            from huggingface_hub import CommitScheduler
+            from huggingface_hub import CommitScheduler, HfApi
 
             while True:
                 try:
+                    api = HfApi()
+                    api.create_repo(dataset, repo_type="dataset", private=True, exist_ok=True)
+                    if not api.repo_info(dataset, repo_type="dataset").private:
+                        _log.error("The dataset %s is public: the journal is not pushed there, make it private.", dataset)
+                        return
                     CommitScheduler(repo_id=dataset, repo_type="dataset", folder_path=self.folder, every=minutes, private=True)
                 except Exception as error:  # noqa: BLE001 - whatever it is, visitors must not notice
                     _log.warning("The dataset %s cannot be reached, trying again in %s s: %s", dataset, RETRY, error)

@@ -33,6 +33,7 @@ class Repository:
     commits: list[Commit] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)  # of a Space
+    private: bool = False
 
     @property
     def head(self) -> Commit:
@@ -205,6 +206,7 @@ class Handler(BaseHTTPRequestHandler):
             self.json({"error": f"You already created this {kind} repo", "url": f"{self.hub.endpoint}/{name}"}, 409)
             return
         self.hub.repositories[name] = repository = Repository()
+        repository.private = bool(request.get("private")) or request.get("visibility") == "private"
         attributes = "".join(f"*{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in LFS_SUFFIXES)
         repository.commit({".gitattributes": attributes.encode()}, "initial commit")
         self.json({"url": f"{self.hub.endpoint}/{name}", "name": name})
@@ -216,9 +218,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer_info(self, name: str, revision: str = "main") -> None:
         if found := self.find(name, revision):
-            _, commit = found
+            repository, commit = found
             siblings = [{"rfilename": path} for path in sorted(commit.files)]
-            self.json({"id": name, "sha": commit.id, "siblings": siblings, "private": False, "tags": []})
+            self.json({"id": name, "sha": commit.id, "siblings": siblings, "private": repository.private, "tags": []})
 
     def answer_refs(self, name: str) -> None:
         if repository := self.repository(name):

@@ -91,7 +91,7 @@ def test_manifest_is_not_json(folder: Path) -> None:
         ({"photo": {}}, r"has \{\} for photo\."),
         ({"surprise": 1}, r"lacks \[\] and has unknown \['surprise'\]\."),
         ({"labels": ["Hat"]}, r"its labels are \('Hat',\), this package knows \('T-shirt/top',"),
-        ({"preprocessing": "0"}, r"it was trained on preprocessing version '0', this package has"),
+        ({"preprocessing": "0"}, r"it was made for preprocessing version '0', this package has"),
     ],
 )
 def test_a_manifest_for_something_else(folder: Path, values: dict[str, Any], message: str) -> None:

@@ -14,6 +14,7 @@ from fashion_classifier import (
     CanonicalImage,
     ExplanationError,
     FashionClassifier,
+    InvalidBundleError,
     ModelIntegrityError,
     Prediction,
     canonicalize,
@@ -97,6 +98,23 @@ def test_an_empty_map_is_said(linear_prediction: Callable[..., Prediction]) -> N
     assert explanation.empty
     assert not explanation.heatmap.any()
     np.testing.assert_array_equal(np.asarray(explanation.overlay())[:, :, 0], half_bright())
+
+
+def test_a_layer_that_is_not_there(linear_prediction: Callable[..., Prediction]) -> None:
+    prediction = linear_prediction(half_bright(), np.ones((2, 10), np.float32))
+    manifest = replace(prediction.bundle.manifest, explanation_layer="none")
+    (prediction.bundle.path / MANIFEST).write_text(manifest.to_json())
+    with pytest.raises(InvalidBundleError, match=r"model\.keras has no layer 'none', whose maps would explain it\.$"):
+        explain(replace(prediction, bundle=Bundle(prediction.bundle.path)))
+
+
+def test_a_file_that_is_no_network(linear_prediction: Callable[..., Prediction]) -> None:
+    prediction = linear_prediction(half_bright(), np.ones((2, 10), np.float32))
+    path = prediction.bundle.file(KERAS_MODEL)
+    path.write_bytes(b"PK of another kind")
+    (path.parent / MANIFEST).write_text(replace(prediction.bundle.manifest, files={KERAS_MODEL: sha256(path)}).to_json())
+    with pytest.raises(InvalidBundleError, match=r"model\.keras is no network that Keras reads\.$"):
+        explain(replace(prediction, bundle=Bundle(path.parent)))
 
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -186,7 +204,7 @@ def test_scorecam_does_not_try_every_map(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_photo_is_explained_beyond_the_garments_edge() -> None:
-    """The view shows some of its surroundings, and a map covers the whole view."""
+    """The view shows some of its surroundings, and a map covers the whole view, but nothing more."""
     explanation = explain(FashionClassifier.from_pretrained().predict(PHOTO))
     assert not explanation.empty
     image = explanation.prediction.image
@@ -194,6 +212,10 @@ def test_a_photo_is_explained_beyond_the_garments_edge() -> None:
     outside = np.ones(image.photo.shape[:2], bool)
     outside[top : top + height, left : left + width] = False
     assert not explanation.on_photo[outside].any()
+    left, top, width, height = image.geometry.box
+    beside = np.ones(image.photo.shape[:2], bool)
+    beside[top : top + height, left : left + width] = False
+    assert explanation.on_photo[beside].any()
 
 
 def gradcam(network: keras.Model, layer: str | None, inputs: np.ndarray, label: str) -> Float32Array:

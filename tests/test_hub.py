@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,7 +129,7 @@ def test_a_folder_wins_over_a_name(versions: dict[str, str], tmp_path: Path, mon
     (tmp_path / REPO).parent.mkdir()
     (tmp_path / REPO).symlink_to(DEFAULT_MODEL)
     monkeypatch.chdir(tmp_path)
-    assert FashionClassifier.from_pretrained(REPO).bundle == Bundle(Path(REPO))
+    assert FashionClassifier.from_pretrained(REPO).bundle == Bundle(tmp_path / REPO)
     assert FashionClassifier.from_pretrained(f"{REPO}@v1.0.0").bundle.commit == versions["v1.0.0"]
     with pytest.raises(InvalidReferenceError, match=f"has no revision 'v1.0.0'; for the name on the Hub write '{REPO}@v1.0.0'"):
         FashionClassifier.from_pretrained(REPO, revision="v1.0.0")
@@ -271,6 +272,33 @@ def test_a_failure_is_one_sentence_within_five_seconds(
     assert (caught.value.repo, caught.value.revision) == (REPO, revision)
 
 
+@pytest.mark.parametrize("kind", [RuntimeError, ValueError])
+def test_what_hf_xet_raises_is_one_sentence_as_well(kind: type[Exception]) -> None:
+    with pytest.raises(HubError) as caught, hub.hub_errors(REPO, "v1.0.0"):
+        raise kind("Task error: CAS Client Error: 403\nand a backtrace")
+    assert str(caught.value) == f"{REPO}@v1.0.0: its files cannot be had (Task error: CAS Client Error: 403)."
+
+
+def test_two_that_load_at_once_wait_for_each_other(
+    loopback: LoopbackHub, versions: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "TIMEOUT", 0.4)
+
+    def slowly(request: Handler) -> bool:
+        if request.command != "GET" or not request.path.endswith("/model.tflite") or "/cdn/" not in request.path:
+            return False
+        content = (DEFAULT_MODEL / "model.tflite").read_bytes()
+        request.send(200, content[:1000], {"Content-Length": str(len(content))})
+        time.sleep(1)
+        request.wfile.write(content[1000:])
+        return True
+
+    loopback.before = slowly
+    with ThreadPoolExecutor(2) as pool:
+        loaded = list(pool.map(lambda _: FashionClassifier.from_pretrained(f"{REPO}@v1.0.0").bundle.commit, range(2)))
+    assert loaded == [versions["v1.0.0"]] * 2
+
+
 def test_offline_mode_is_named(versions: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     FashionClassifier.from_pretrained(REPO, revision="v1.0.0")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
@@ -361,7 +389,7 @@ def test_a_file_that_does_not_fit_its_manifest_is_refused(loopback: LoopbackHub,
     ("change", "problem"),
     [
         ({"format": 6}, "has format 6, this package reads 5. It was made for a newer version of this package: update"),
-        ({"preprocessing": "99"}, "it was trained on preprocessing version '99', this package has"),
+        ({"preprocessing": "99"}, "it was made for preprocessing version '99', this package has"),
         ({"labels": ["Hat"]}, "its labels are ('Hat',), this package knows"),
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from huggingface_hub import CommitScheduler
+from huggingface_hub import CommitScheduler, HfApi
 from loopback_hub import WRITE_TOKEN, Handler, LoopbackHub
 from PIL import Image
 
@@ -69,6 +69,14 @@ def test_corrections_keep_a_picture_only_with_consent(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["b.png"]
 
 
+def test_consent_may_be_taken_back(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.correct("a", predicted(), "Shirt", keep_picture=True)
+    journal.correct("a", predicted(), "Shirt", keep_picture=False)
+    assert list((tmp_path / "pictures").iterdir()) == []
+    assert load_feedback(tmp_path).groups == ()
+
+
 def test_an_unknown_correction(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"Unknown label 'Hat'; allowed are T-shirt/top, .*, Ankle boot and 'None of the ten'\."
@@ -97,7 +105,7 @@ def test_a_line_cut_off_by_a_crash_loses_only_itself(tmp_path: Path, caplog: pyt
 def test_corrections_come_back_for_training(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.correct("a", predicted(), "Shirt", keep_picture=True)
-    journal.correct("a", predicted(), "Dress", keep_picture=False)  # changed their mind
+    journal.correct("a", predicted(), "Dress", keep_picture=True)  # changed their mind
     journal.correct("b", predicted(shade=90), NONE_OF_THE_TEN, keep_picture=True)
     journal.correct("c", predicted(), "Bag", keep_picture=False)
     pictures = load_feedback(tmp_path)
@@ -108,7 +116,7 @@ def test_corrections_come_back_for_training(tmp_path: Path) -> None:
         [sys.executable, "-m", "train.data", "--feedback", str(tmp_path)], capture_output=True, text=True, check=True
     )
     lines = result.stdout.splitlines()
-    assert lines[0] == "4 corrections, 2 with their picture"
+    assert lines[0] == "4 corrections, 3 with their picture"
     assert "1 x answered Coat, corrected to Bag" in lines
 
 
@@ -170,6 +178,19 @@ def test_the_mirror_survives_a_hub_that_is_down_at_first_and_refuses_later(
         eventually(lambda: scheduler.last_future.done() and scheduler.last_future.exception() is not None)
         loopback.before = lambda request: False
         eventually(lambda: pushed(loopback) == [first, second])
+        assert loopback.repositories["datasets/owner/journal"].private
     finally:
         for scheduler in schedulers:
             scheduler.stop()
+
+
+def test_nothing_goes_to_a_public_dataset(
+    tmp_path: Path, loopback: LoopbackHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", WRITE_TOKEN)
+    HfApi().create_repo("owner/journal", repo_type="dataset", private=False)
+    journal = Journal(tmp_path / "journal")
+    journal.record(predicted(), 0.1)
+    journal.mirror("owner/journal", minutes=0.005)
+    eventually(lambda: "The dataset owner/journal is public: the journal is not pushed there" in caplog.text)
+    assert pushed(loopback) == []

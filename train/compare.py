@@ -198,7 +198,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     numbers = [{key: value for key, value in asdict(entry).items() if key != "answers"} for entry in entries]
     (out / "comparison.json").write_text(json.dumps(numbers, indent=1) + "\n")
-    (out / "comparison.md").write_text(to_markdown(entries))
+    (out / "comparison.md").write_text(to_markdown(entries), encoding="utf-8")
     for entry in entries:
         entry.evaluation.plot(entry.name).savefig(out / f"confusion-{entry.name}.png")
     plot_curves(entries).savefig(out / "curves.png")

@@ -68,7 +68,7 @@ def cross_validate(recipe: Recipe, data: FashionMNIST, out: Path) -> dict[str, A
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", choices=RECIPES)
+    parser.add_argument("recipe", choices=[name for name, recipe in RECIPES.items() if recipe.easy_share == 1])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
     parser.add_argument("--epochs", type=int)

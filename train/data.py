@@ -379,12 +379,10 @@ def feedback_pictures(folder: Path) -> list[tuple[Path, str]]:
     """The pictures that visitors of the page corrected and agreed to leave, each with its right name.
 
     Args:
-        folder: A journal of `fashion_classifier.monitoring`. The last correction of a picture counts.
+        folder: A journal of `fashion_classifier.monitoring`. The last correction of a picture counts, with the consent in it.
     """
-    corrections = [event for event in read_events(folder) if event["event"] == "correction"]
-    last = {event["id"]: event["label"] for event in corrections}
-    pictures = {event["id"]: event["picture"] for event in corrections if event["picture"]}
-    return [(folder / picture, last[event]) for event, picture in pictures.items()]
+    last = {event["id"]: event for event in read_events(folder) if event["event"] == "correction"}
+    return [(folder / event["picture"], event["label"]) for event in last.values() if event["picture"]]
 
 
 def feedback_target(label: str) -> tuple[str, ...]:

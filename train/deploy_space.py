@@ -77,11 +77,6 @@ def deploy(space: str, model: tuple[str, Bundle] | None) -> str:
     with tempfile.TemporaryDirectory() as staged, hub_errors(space):
         stage(Path(staged), model)
         address = api.create_repo(space, repo_type="space", space_sdk="gradio", exist_ok=True)
-        if model is None:
-            api.delete_space_variable(space, MODEL_VARIABLE)
-        else:
-            repo, bundle = model
-            api.add_space_variable(space, MODEL_VARIABLE, f"{repo}@{bundle.commit}")
         version = f"model {model[1].manifest.version}" if model else "the embedded model"
         api.upload_folder(
             repo_id=space,
@@ -90,6 +85,11 @@ def deploy(space: str, model: tuple[str, Bundle] | None) -> str:
             delete_patterns="*",  # what the Space no longer needs
             commit_message=f"Deploy {version}",
         )
+        if model is None:  # after the code that knows it
+            api.delete_space_variable(space, MODEL_VARIABLE)
+        else:
+            repo, bundle = model
+            api.add_space_variable(space, MODEL_VARIABLE, f"{repo}@{bundle.commit}")
     return str(address)
 
 

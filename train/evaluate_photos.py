@@ -379,7 +379,7 @@ def main(options: list[str] | None = None) -> None:
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     (out / "photos.json").write_text(json.dumps(summaries, indent=2) + "\n")
-    (out / "photos.md").write_text(text)
+    (out / "photos.md").write_text(text, encoding="utf-8")
     for name, answers in asked.items():
         plot(summaries[name], bundle).savefig(out / f"confusion-{name}.png")
         draw_errors(answers).save(out / f"errors-{name}.png")

@@ -157,7 +157,7 @@ def main(options: Sequence[str] | None = None) -> None:
     report = evaluate_typicality(classifier, thumbnails, arguments.photos, arguments.split, FAR)
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "typicality.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
-    (arguments.out / "typicality.md").write_text(report.to_markdown())
+    (arguments.out / "typicality.md").write_text(report.to_markdown(), encoding="utf-8")
     print(report.to_markdown())
 
 

@@ -1,7 +1,7 @@
 """Make a bundle from a finished run, or from a 28x28 Keras file that someone already has.
 
     python -m train.export runs/resnet runs/resnet/bundle --version 1.2.0 --segmentation runs/segmentation \
-        --photo-run runs/photos --faded-run runs/faded --photos PHOTOS --street STREET
+        --photo-run runs/photos --faded-run runs/faded --photos PHOTOS
     python -m train.export old_model.h5 bundles/old --version 0.1.0
 
 Calibrates on validation data, serves int8 weights where validation accuracy stays, checks that the Keras and the LiteRT
@@ -12,6 +12,7 @@ Needs Keras on TensorFlow.
 
 import argparse
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,6 @@ from train.architectures import FEATURES
 from train.calibration import fit_calibration, quantiles
 from train.data import FashionMNIST, Pictures, load_fashion_mnist
 from train.evaluate import evaluate
-from train.evaluate_photos import ask_street, measure
 from train.export_photos import add_photo_networks
 from train.fit import as_input
 from train.runs import load_config, load_network, versions
@@ -60,7 +60,6 @@ def export(
     photo_run: Path | None = None,
     faded_run: Path | None = None,
     photos: Path | None = None,
-    street: Path | None = None,
     hdf5: bool = False,
 ) -> Bundle:
     """Write a bundle.
@@ -68,14 +67,13 @@ def export(
     Args:
         source: A finished run folder, or a .keras or .h5 file whose network takes 28x28 images and gives ten outputs.
             Such a file can run code when it is loaded: only those that you trust.
-        out: Folder of the bundle; a former bundle there is replaced.
+        out: Folder of the bundle; a former bundle there is replaced, once the new one is whole.
         version: Of the model, such as "1.0.0".
         data: Fashion-MNIST; its validation part calibrates, its test part is measured.
         segmentation: A finished run of `train.segmentation`, or a bundle; None for the network of the embedded bundle.
         photo_run: A finished run of `train.photos` for photos as they are; None for a bundle without networks for photos.
         faded_run: One for photos with faded surroundings; both or neither.
         photos: Folder of the phone photos, for networks for photos: the validation senders' calibrate them.
-        street: Folder of the street photos, to measure the masks and the answers on its validation photos.
         hdf5: Add fashion_model.h5.
 
     Raises:
@@ -88,20 +86,34 @@ def export(
         raise ValueError("A bundle has two networks for photos: give --photo-run and --faded-run, or neither.")
     if photo_run is not None and photos is None:
         raise ValueError("Networks for photos are calibrated on phone photos: give their folder.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f"{out.name}-") as temporary:
+        staged = Path(temporary) / out.name
+        _add_segmentation(staged, segmentation or DEFAULT_MODEL)
+        manifest = _add_thumbnail_network(staged, source, version, data, hdf5=hdf5)
+        if photo_run is not None and faded_run is not None and photos is not None:
+            photo, measured = add_photo_networks(Bundle(staged), photo_run, faded_run, photos)
+            _write(staged, replace(manifest, photo=photo, metrics=manifest.metrics | {"photos": measured}))
+        if out.exists():
+            shutil.rmtree(out)
+        staged.replace(out)
+    return Bundle(out)
+
+
+def _add_segmentation(out: Path, segmentation: Path) -> None:
+    out.mkdir()
+    shutil.copy(segmentation / SEGMENTATION_MODEL, out)
+    shutil.copy(Path(__file__).parent / LICENCES, out)
+
+
+def _add_thumbnail_network(out: Path, source: Path, version: str, data: FashionMNIST, *, hdf5: bool) -> Manifest:
+    """The network for thumbnails in all its forms, calibrated and measured; a bundle without networks for photos."""
     if source.is_dir():
         network, training = load_network(source), load_config(source)
         architecture, flip = training["recipe"]["architecture"], bool(training["recipe"]["augmentation"])
     else:
         network, architecture, flip = adopt(source, data.validation), "custom", False
         training = {"source": source.name, "versions": versions()}
-
-    found = (segmentation or DEFAULT_MODEL) / SEGMENTATION_MODEL
-    segmenter = found.read_bytes()  # the embedded bundle may be the one that is replaced
-    if (out / MANIFEST).is_file():
-        shutil.rmtree(out)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / SEGMENTATION_MODEL).write_bytes(segmenter)
-    shutil.copy(Path(__file__).parent / LICENCES, out)
     network.save(out / KERAS_MODEL)
     if hdf5:
         network.save(out / HDF5_MODEL)
@@ -145,14 +157,7 @@ def export(
         "parameters": network.count_params(),
         "serving": {"chosen": chosen, "n": len(data.test)} | serving,
     }
-    if photo_run is not None and faded_run is not None and photos is not None:
-        photo, measured = add_photo_networks(bundle, photo_run, faded_run, photos)
-        manifest, metrics = replace(manifest, photo=photo), metrics | {"photos": measured}
-        bundle = _write(out, manifest)
-    if street is not None:
-        garments = measure(ask_street(FashionClassifier(bundle), street, "validation"))
-        metrics["street garments"] = {name: garments[name] for name in ("split", "all", "mask IoU")}
-    return _write(out, replace(manifest, metrics=metrics))
+    return _write(out, replace(manifest, metrics=metrics)).manifest
 
 
 def adopt(path: Path, validation: Pictures) -> keras.Model:
@@ -248,7 +253,6 @@ def main() -> None:
     parser.add_argument("--photo-run", type=Path, help="a finished run of train.photos")
     parser.add_argument("--faded-run", type=Path, help="a finished run of train.photos --look faded; goes with --photo-run")
     parser.add_argument("--photos", type=Path, help="folder of the phone photos, whose validation senders calibrate these two")
-    parser.add_argument("--street", type=Path, help="folder of the street photos, to measure masks and answers on")
     parser.add_argument("--h5", action="store_true", help=f"add {HDF5_MODEL}")
     arguments = parser.parse_args()
     bundle = export(
@@ -260,7 +264,6 @@ def main() -> None:
         photo_run=arguments.photo_run,
         faded_run=arguments.faded_run,
         photos=arguments.photos,
-        street=arguments.street,
         hdf5=arguments.h5,
     )
     print(bundle.manifest.to_json())

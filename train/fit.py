@@ -74,7 +74,7 @@ class Batches(keras.utils.PyDataset):
     """
 
     def __init__(self, pictures: Pictures, recipe: Recipe, easy: npt.NDArray[np.bool_] | None = None) -> None:
-        super().__init__(workers=1, max_queue_size=16)
+        super().__init__()
         self.pictures, self.recipe = pictures, recipe
         is_easy = np.zeros(len(pictures), bool) if easy is None else easy
         self.weights = np.where(is_easy, 1 / recipe.easy_share, 1).astype(np.float32)

@@ -173,7 +173,7 @@ class Batches(keras.utils.PyDataset):
         recipe: Recipe,
         segment: Segment,
     ) -> None:
-        super().__init__(workers=1, max_queue_size=8)
+        super().__init__()
         self.thumbnails, self.recipe, self.segment = thumbnails, recipe, segment
         self.phones, self.streets = Source(phones, PHONE_BALANCE), Source(streets, STREET_BALANCE)
         self.tops = Source([garment for garment in phones if garment.is_top], PHONE_BALANCE)

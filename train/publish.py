@@ -266,8 +266,6 @@ def publish(staged: Bundle, report: Report, repo: str, version: str, data: HeldO
                 if error.response.status_code != 412:
                     raise
                 continue  # somebody else committed: look at that first
-            except RuntimeError as error:  # around what stopped the upload of an LFS file
-                raise error.__cause__ or error from None
         if hub.load(repo, commit).manifest != staged.manifest:
             raise PublishError(f"{repo} gives other files at {commit} than were sent; it has no tag. Publish once more.")
         with hub.hub_errors(repo):

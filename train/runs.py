@@ -5,6 +5,7 @@ import csv
 import importlib.metadata
 import json
 import platform
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +16,7 @@ from keras import ops
 from fashion_classifier.bundle import FADED_KERAS_MODEL, KERAS_MODEL, PHOTO_KERAS_MODEL, Bundle
 from train.architectures import ARCHITECTURES
 
-CONFIG, HISTORY, WEIGHTS = "config.json", "history.csv", "model.weights.h5"
+CONFIG, HISTORY, WEIGHTS, BACKUP = "config.json", "history.csv", "model.weights.h5", "backup"
 
 
 def load_config(run: Path) -> dict[str, Any]:
@@ -119,10 +120,14 @@ def finish(
         keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.start(epoch)),
         *callbacks,
         keras.callbacks.CSVLogger(str(run / HISTORY), append=True),
-        keras.callbacks.BackupAndRestore(str(run / "backup")),
+        keras.callbacks.BackupAndRestore(str(run / BACKUP), delete_checkpoint=False),
     ]
     model.fit(batches, epochs=epochs, shuffle=False, callbacks=callbacks)
-    model.save_weights(run / WEIGHTS)
+    # whole or not at all: weights are what tells a finished run
+    unfinished = run / f"unfinished-{WEIGHTS}"
+    model.save_weights(unfinished)
+    unfinished.replace(run / WEIGHTS)
+    shutil.rmtree(run / BACKUP)
 
 
 def versions() -> dict[str, str]:

@@ -131,7 +131,7 @@ class Batches(keras.utils.PyDataset):
     """Random views of photos with their main garment; each batch depends on (seed, epoch, its index) alone."""
 
     def __init__(self, phones: Sequence[PhonePhoto], streets: Sequence[StreetPhoto], recipe: Recipe) -> None:
-        super().__init__(workers=1, max_queue_size=8)
+        super().__init__()
         self.recipe, self.streets = recipe, list(streets)
         self.phones = [(phone.photo, target) for phone in phones if (target := _target(phone.photo)) is not None]
         self.garments = [i for i, name in enumerate(self.streets[0].names) if name not in NO_GARMENT]

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from fashion_classifier import LABELS, ExplanationError, FashionClassifier, explain
+from fashion_classifier import LABELS, Bundle, ExplanationError, FashionClassifier, explain
 from fashion_classifier.confidence import calibrated
 from train.compare import confused_pairs, errors_among, main
 from train.compare import load as load_entry
@@ -110,6 +110,21 @@ def test_an_export_replaces_nothing_but_a_bundle(runs: list[Path], data: Fashion
         with pytest.raises(FileExistsError, match="holds something other than a bundle; give a new folder"):
             export(runs[0], out, version="0", data=data)
         assert sorted(out.rglob("*")) == before
+
+
+def test_an_export_that_fails_leaves_the_former_bundle(
+    runs: list[Path], data: FashionMNIST, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = export(runs[0], tmp_path / "bundle", version="1.0.0", data=data).manifest
+
+    def fail(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("train.export.fit_calibration", fail)
+    with pytest.raises(KeyboardInterrupt):
+        export(runs[0], tmp_path / "bundle", version="1.1.0", data=data)
+    assert Bundle(tmp_path / "bundle").manifest == before
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
 def test_confused_pairs_count_both_ways() -> None:

@@ -221,8 +221,8 @@ def test_a_token_without_the_right_is_explained(
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", READ_TOKEN)
     assert refused(bundle, "v1.0.0") == (
-        f"{REPO}: your token lacks the right (the Hub ({loopback.endpoint}) answers HTTP 403: Forbidden: you must use a "
-        f"write token to upload to a repository.); use one with access to {REPO}."
+        f"{REPO}: the Hub ({loopback.endpoint}) refuses it (HTTP 403: Forbidden: you must use a "
+        f"write token to upload to a repository.); use a token with access to {REPO}."
     )
 
 

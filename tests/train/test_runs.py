@@ -12,7 +12,9 @@ import pytest
 
 from fashion_classifier.network import Network
 from train.runs import (
+    BACKUP,
     CONFIG,
+    HISTORY,
     WEIGHTS,
     Batches,
     export_float16,
@@ -116,9 +118,11 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(tmp_path: Path)
             finish(tmp_path / "parts", parts, Line(stop_at=2), epochs=4)
         gc.collect()
     assert not (tmp_path / "parts" / WEIGHTS).exists()
+    assert (tmp_path / "parts" / BACKUP).is_dir()
     resumed, rest = compiled(), Line()
     finish(tmp_path / "parts", resumed, rest, epochs=4)
     assert rest.started == [2, 3]
+    assert {path.name for path in (tmp_path / "parts").iterdir()} == {WEIGHTS, HISTORY}
     for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     histories = [load_history(tmp_path / folder) for folder in ("whole", "parts")]
@@ -127,6 +131,26 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(tmp_path: Path)
     fresh = straight()
     fresh.load_weights(tmp_path / "parts" / WEIGHTS)
     np.testing.assert_array_equal(fresh.get_weights()[0], resumed.get_weights()[0])
+
+
+def test_weights_that_cannot_be_written_leave_the_run_unfinished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save = keras.Model.save_weights
+
+    def full(self: keras.Model, filepath: Path | str, **options: Any) -> None:
+        if str(filepath).endswith(f"unfinished-{WEIGHTS}"):
+            Path(filepath).write_bytes(b"a part")
+            raise OSError(28, "No space left on device")
+        save(self, filepath, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.Model, "save_weights", full)
+        with pytest.raises(OSError, match="No space left"):
+            finish(tmp_path, compiled(), Line(), epochs=2)
+    assert not (tmp_path / WEIGHTS).exists()
+    rest = Line()
+    finish(tmp_path, compiled(), rest, epochs=2)
+    assert rest.started == []  # only the weights were missing
+    assert (tmp_path / WEIGHTS).is_file()
 
 
 def test_averaged_weights_are_those_that_are_kept(tmp_path: Path) -> None:
