@@ -363,15 +363,7 @@ def build() -> gr.Blocks:
             reasons = [overlay, comment]
             answers = [verdict, bars, isolated, seen, thumbnail, version, answered, *reasons]
             # preprocess=False: Gradio's own decoding drops transparency and clips 16-bit gray; the library decodes.
-            replaced = picture.upload(
-                show_picture,
-                picture,
-                picture,
-                preprocess=False,
-                api_visibility="private",
-                trigger_mode="multiple",
-                **MODEL_CALLS,
-            )
+            replaced = picture.upload(show_picture, picture, picture, preprocess=False, api_visibility="private", **MODEL_CALLS)
             picture.clear(None, None, None, cancels=[replaced], api_visibility="private")
             shown = picture.change(
                 show_prediction,

@@ -82,7 +82,7 @@ def explain(prediction: Prediction, *, method: Method = "gradcam", target: str |
     Raises:
         ExplanationError: Unknown method or target, a network without convolutions, or TensorFlow or tf-keras-vis not
             installed.
-        InvalidBundleError: The Keras model of the prediction's bundle is missing or changed.
+        InvalidBundleError: The Keras model of the prediction's bundle is missing, changed, none, or lacks the layer to explain.
     """
     if not isinstance(prediction, Prediction):
         raise ExplanationError(

@@ -193,6 +193,7 @@ def _commit(repo: str, revision: str | None) -> str:
 def _download(repo: str, name: str, commit: str) -> Path:
     """Path of a file in the cache, downloaded where it is not there; one download at a time of one repository."""
     from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.file_download import repo_folder_name
     from huggingface_hub.utils import WeakFileLock, tqdm  # type: ignore[attr-defined]  # not listed in an __all__
 
     if isinstance(cached := try_to_load_from_cache(repo, name, revision=commit), str):
@@ -209,7 +210,8 @@ def _download(repo: str, name: str, commit: str) -> Path:
         return hf_hub_download(repo, name, revision=commit, etag_timeout=TIMEOUT, tqdm_class=cast(Any, begin))
 
     # who waits for another one's download hears nothing of its progress, and would give up
-    lock = Path(constants.HF_HUB_CACHE, ".locks", f"models--{repo.replace('/', '--')}", "fashion-classifier.lock")
+    folder = repo_folder_name(repo_id=repo, repo_type="model")
+    lock = Path(constants.HF_HUB_CACHE, ".locks", folder, "fashion-classifier.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
     with WeakFileLock(lock, timeout=LONGEST):
         deadline = time.monotonic() + TIMEOUT
