@@ -37,7 +37,7 @@ from fashion_classifier.images import FORMATS, load_image, to_rgb
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, journal_from_environment
 
 EXAMPLES = Path(__file__).parent / "examples"
-REPORT = Path(__file__).parent / "report"  # what train.compare wrote
+REPORT = Path(__file__).parent / "report"  # what train.reports.compare wrote
 METHODS: list[tuple[str, Method]] = [("Grad-CAM", "gradcam"), ("Grad-CAM++", "gradcam++"), ("Score-CAM", "scorecam")]
 PREDICTED = "the answer"  # the target of an explanation unless another name is chosen
 NOT_SHOWN = (b"II*\0", b"MM\0*", *(b"P%d" % kind for kind in range(1, 7)))  # by most browsers: how TIFF and PPM files start
@@ -301,7 +301,7 @@ def _warm_up() -> None:
 
 
 def _show_comparison() -> None:
-    """How the networks compare on Fashion-MNIST's test images, as `train.compare` reported it."""
+    """How the networks compare on Fashion-MNIST's test images, as `train.reports.compare` reported it."""
     gr.Markdown((REPORT / "comparison.md").read_text(encoding="utf-8"), elem_id="comparison")
     captions = {
         "rescued.png": "Confused by the dense network, named right by the residual one",

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from fashion_classifier import predict
-from train.grabcut import grabcut_mask
+from train.pictures.grabcut import grabcut_mask
 
 SMALL, LARGE = 400, (4032, 3024)  # px, longest side; width and height
 DRAFT = 1024  # px, to which Pillow is asked to reduce; it takes the next larger half, quarter or eighth

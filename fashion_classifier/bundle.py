@@ -59,7 +59,7 @@ class Manifest:
     Attributes:
         format: Of the manifest itself.
         version: Of the model, as a Hub tag would name it.
-        architecture: Name of the network for thumbnails in `train.architectures`, or "custom".
+        architecture: Name of the network for thumbnails in `train.networks.architectures`, or "custom".
         labels: In the order of the network's outputs.
         preprocessing: Version of the canonical form and the views that the bundle was made for.
         temperature: The logits are divided by it before the softmax (`fashion_classifier.confidence.calibrated`).

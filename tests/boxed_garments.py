@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from train.data import target
-from train.garments import Garment
+from train.pictures.garments import Garment
+from train.pictures.targets import target
 
 UInt8Array = npt.NDArray[np.uint8]
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 
-from loopback_hub import LoopbackHub
+from tests.loopback_hub import LoopbackHub
 
 HUB = LoopbackHub()
 HF_HOME, JOURNAL = (tempfile.mkdtemp(prefix=prefix) for prefix in ("hf-home-", "journal-"))
@@ -36,7 +36,7 @@ import numpy as np
 import pytest
 
 from fashion_classifier import LABELS
-from train.data import Pictures
+from train.pictures.fashion_mnist import Pictures
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

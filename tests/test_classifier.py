@@ -36,8 +36,8 @@ from fashion_classifier.bundle import (
     SERVING_MODEL,
 )
 from fashion_classifier.images import to_gray
-from train.data import ENVIRONMENT_VARIABLE, Pictures, load_fashion_mnist
-from train.evaluate import evaluate
+from train.pictures.fashion_mnist import ENVIRONMENT_VARIABLE, Pictures, load_fashion_mnist
+from train.reports.thumbnails import evaluate
 
 PHOTOS = ["examples/coat.jpg", "examples/trouser.jpg", "examples/sandal.jpg"]
 THUMBNAIL = "examples/fashion-mnist-bag.png"

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from loopback_hub import READ_TOKEN, Handler, LoopbackHub, Repository, hang
 
 from fashion_classifier import (
     Bundle,
@@ -27,6 +26,7 @@ from fashion_classifier import (
     predict,
 )
 from fashion_classifier.bundle import DEFAULT_MODEL, MANIFEST, sha256
+from tests.loopback_hub import READ_TOKEN, Handler, LoopbackHub, Repository, hang
 
 REPO = "zalando/fashion"
 FIXTURES = Path(__file__).parent / "fixtures"

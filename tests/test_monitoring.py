@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 from huggingface_hub import CommitScheduler, HfApi
-from loopback_hub import WRITE_TOKEN, Handler, LoopbackHub
 from PIL import Image
 
 from fashion_classifier import LABELS, Prediction, canonicalize, monitoring
 from fashion_classifier.bundle import DEFAULT_MODEL, Bundle
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, Journal, journal_from_environment, read_events
-from train.data import load_feedback
+from tests.loopback_hub import WRITE_TOKEN, Handler, LoopbackHub
+from train.pictures.feedback import load_feedback
 
 
 def predicted(label: str = "Coat", shade: int = 40) -> Prediction:
@@ -113,7 +113,7 @@ def test_corrections_come_back_for_training(tmp_path: Path) -> None:
     assert pictures.targets.sum(axis=1).tolist() == [1, 0]
     np.testing.assert_array_equal(pictures.images[0], predicted().image.pixels)
     result = subprocess.run(
-        [sys.executable, "-m", "train.data", "--feedback", str(tmp_path)], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "train.pictures.feedback", str(tmp_path)], capture_output=True, text=True, check=True
     )
     lines = result.stdout.splitlines()
     assert lines[0] == "4 corrections, 3 with their picture"

@@ -21,7 +21,7 @@ from fashion_classifier.preprocessing import (
     fade,
     white_background,
 )
-from train.data import Pictures
+from train.pictures.fashion_mnist import Pictures
 
 UInt8Array = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]

@@ -71,7 +71,7 @@ def test_examples_carry_no_private_data(example_labels: dict[Path, str]) -> None
 
 
 PROGRAMS = sorted(
-    path for folder in ("train", "benchmarks") for path in (ROOT / folder).glob("*.py") if "def main(" in path.read_text()
+    path for folder in ("train", "benchmarks") for path in (ROOT / folder).rglob("*.py") if "def main(" in path.read_text()
 )
 
 
@@ -81,6 +81,6 @@ def test_every_program_tells_its_options(
 ) -> None:
     monkeypatch.setattr("sys.argv", [path.stem, "--help"])
     with pytest.raises(SystemExit) as ended:
-        importlib.import_module(f"{path.parent.name}.{path.stem}").main()
+        importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts)).main()
     assert ended.value.code == 0
     assert "%%" not in capsys.readouterr().out

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from drawn_garments import COLOURS, overlap, photo, shirt
 
 from fashion_classifier import InvalidBundleError
 from fashion_classifier.images import load_image, to_rgb
 from fashion_classifier.segmentation import Segmenter, as_input, default_segmenter, main_parts
-from train.grabcut import grabcut_mask
+from tests.drawn_garments import COLOURS, overlap, photo, shirt
+from train.pictures.grabcut import grabcut_mask
 
 BoolArray = npt.NDArray[np.bool_]
 Float32Array = npt.NDArray[np.float32]

@@ -37,13 +37,13 @@ from fashion_classifier.bundle import (
 )
 from fashion_classifier.confidence import Float64Array, calibrated, energy
 from fashion_classifier.preprocessing import SIZE
-from train.architectures import FEATURES
-from train.calibration import fit_calibration, quantiles
-from train.data import FashionMNIST, Pictures, load_fashion_mnist
-from train.evaluate import evaluate
 from train.export_photos import add_photo_networks
-from train.fit import as_input
-from train.runs import load_config, load_network, versions
+from train.networks.architectures import FEATURES
+from train.networks.calibration import fit_calibration, quantiles
+from train.networks.runs import load_config, load_network, versions
+from train.pictures.fashion_mnist import FashionMNIST, Pictures, load_fashion_mnist
+from train.reports.thumbnails import evaluate
+from train.thumbnails import as_input
 
 REFUSED = 0.05  # share of good validation pictures that may be called uncertain: the typicality below which they are
 INT8_MARGIN = 0.001  # validation accuracy that int8 weights may cost

@@ -11,11 +11,12 @@ from fashion_classifier.bundle import SEGMENTATION_MODEL, PhotoNetworks
 from fashion_classifier.confidence import calibrated, energy
 from fashion_classifier.network import Network
 from fashion_classifier.segmentation import Segmenter, as_input
-from train.calibration import fit_calibration, quantiles
-from train.data import PHOTO_LABELS, phone_photos, target
-from train.efficientnet import FEATURES
+from train.networks.calibration import fit_calibration, quantiles
+from train.networks.efficientnet import FEATURES
+from train.networks.runs import WEIGHTS, export_float16, load_config
 from train.photos import LOOKS, network
-from train.runs import WEIGHTS, export_float16, load_config
+from train.pictures.phone import PHOTO_LABELS, phone_photos
+from train.pictures.targets import target
 
 LARGEST_DIFFERENCE = 0.05  # of a probability, between a Keras network and its half-precision LiteRT form
 

@@ -37,28 +37,32 @@ from fashion_classifier.images import to_rgb
 from fashion_classifier.labels import LABELS
 from fashion_classifier.preprocessing import PLAIN_DISTANCE, SIZE, VIEW_SIZE, Segment, canonicalize, fade
 from fashion_classifier.segmentation import Segmenter, as_input
-from train.architectures import LOGITS
-from train.data import (
-    PhonePhoto,
-    Pictures,
-    Split,
-    balanced,
-    box_of,
-    feedback_pictures,
-    feedback_target,
-    load_fashion_mnist,
-    phone_photos,
-    street_garments,
-    target,
-    widened,
+from train.networks.architectures import LOGITS
+from train.networks.efficientnet import LITE0, LITE1, Variant, features, freeze, load_imagenet_weights
+from train.networks.losses import SetCrossEntropy
+from train.networks.runs import OneCycle, finish, open_run, record_of, typed_command, weights_of
+from train.pictures.boxes import box_of, widened
+from train.pictures.fashion_mnist import Pictures, load_fashion_mnist
+from train.pictures.feedback import feedback_pictures, feedback_target
+from train.pictures.garments import TOPS, Garment, dressed, worn_garment
+from train.pictures.outliers import FITTED, outliers
+from train.pictures.phone import PhonePhoto, phone_photos
+from train.pictures.photo_augmentation import (
+    COARSE,
+    COARSE_SIDE,
+    Framing,
+    background,
+    coarsen,
+    dye,
+    erase,
+    frame,
+    put_on,
+    recolour,
 )
-from train.efficientnet import LITE0, LITE1, Variant, features, freeze, load_imagenet_weights
-from train.evaluate_photos import iou
-from train.garments import TOPS, Garment, dressed, worn_garment
-from train.losses import SetCrossEntropy
-from train.outliers import FITTED, outliers
-from train.photo_augmentation import COARSE, COARSE_SIDE, Framing, background, coarsen, dye, erase, frame, put_on, recolour
-from train.runs import OneCycle, finish, open_run, record_of, typed_command, weights_of
+from train.pictures.splits import Split
+from train.pictures.street import street_garments
+from train.pictures.targets import balanced, target
+from train.reports.photos import iou
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
@@ -138,7 +142,7 @@ def phone_garment(phone: PhonePhoto, segmenter: Segmenter) -> Garment:
 
 
 def feedback_garments(folder: Path, segmenter: Segmenter) -> list[Garment]:
-    """The photos among the pictures that visitors corrected; thumbnails are for `train.fit`."""
+    """The photos among the pictures that visitors corrected; thumbnails are for `train.thumbnails`."""
     corrected = [(canonicalize(picture, segmenter), label) for picture, label in feedback_pictures(folder)]
     return [
         Garment(to_rgb(image.photo), image.mask.astype(np.uint8) * 255, None, None, target(feedback_target(label)))

@@ -29,10 +29,10 @@ from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from fashion_classifier import Bundle, FashionClassifier, FashionClassifierError, HubError, InvalidBundleError, hub
 from fashion_classifier.bundle import HDF5_MODEL, KERAS_MODEL, MANIFEST, sha256
-from train.calibration import BINS, plot_reliability
-from train.data import Pictures, load_fashion_mnist
-from train.evaluate import Evaluation, evaluate
-from train.evaluate_photos import ask_photos, measure, to_markdown
+from train.networks.calibration import BINS, plot_reliability
+from train.pictures.fashion_mnist import Pictures, load_fashion_mnist
+from train.reports.photos import ask_photos, measure, to_markdown
+from train.reports.thumbnails import Evaluation, evaluate
 
 CARD, FIGURES, TEMPLATE = "README.md", "figures", Path(__file__).parent / "model_card.md"
 ATTEMPTS = 3  # commits to try while others commit to the same repository
@@ -50,7 +50,7 @@ class Report:
 
     Attributes:
         evaluation: On the Fashion-MNIST test images.
-        photos: What `train.evaluate_photos.measure` says of the phone photos, or None where there were no photos.
+        photos: What `train.reports.photos.measure` says of the phone photos, or None where there were no photos.
     """
 
     evaluation: Evaluation

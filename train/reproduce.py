@@ -56,7 +56,7 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
     batches = ("--batches", "2") if smoke else ()
 
     def fit(recipe: str, run: str, *options: str) -> Step:
-        return Step("train.fit", (recipe, "--run", f"{out / run}", *data, *options, *moment))
+        return Step("train.thumbnails", (recipe, "--run", f"{out / run}", *data, *options, *moment))
 
     def train_photos(run: str, *options: str) -> Step:
         segmentation = f"{sources.initial or out / 'segmentation'}"
@@ -65,7 +65,7 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
 
     def average(run: str, of: str, other: Path, share: str) -> Step:
         mixed = ("--of", f"{out / of}", "--with", f"{other}", "--share", share)
-        return Step("train.average", ("--run", f"{out / run}", *mixed))
+        return Step("train.networks.average", ("--run", f"{out / run}", *mixed))
 
     def export(run: str, *options: str) -> Step:
         return Step("train.export", (f"{out / run}", f"{out / run / 'bundle'}", *numbered, *data, *options))
@@ -108,10 +108,10 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
             *("--segmentation", f"{sources.initial or out / 'segmentation'}"),
             *("--photo-run", f"{out / 'photos'}", "--faded-run", f"{out / 'faded'}", *photos),
         ),
-        Step("train.evaluate", (bundle, *data, *report)),
-        Step("train.evaluate_photos", (bundle, *photos, *street, *report)),
-        Step("train.evaluate_typicality", (bundle, *photos, *data, *report)),
-        Step("train.compare", (*(f"{out / run}" for run in baselines), f"{out / 'resnet'}", *data, *report)),
+        Step("train.reports.thumbnails", (bundle, *data, *report)),
+        Step("train.reports.photos", (bundle, *photos, *street, *report)),
+        Step("train.reports.typicality", (bundle, *photos, *data, *report)),
+        Step("train.reports.compare", (*(f"{out / run}" for run in baselines), f"{out / 'resnet'}", *data, *report)),
     ]
 
 

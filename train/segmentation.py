@@ -25,11 +25,13 @@ from keras import layers, ops
 
 from fashion_classifier.bundle import SEGMENTATION_MODEL
 from fashion_classifier.segmentation import MAP_SIDE, SIDE, as_input
-from train.data import NO_GARMENT, PhonePhoto, StreetPhoto, box_of, phone_photos, street_photos, widened
-from train.efficientnet import LITE0, features, freeze, load_imagenet_weights
-from train.grabcut import grabcut_mask
-from train.photo_augmentation import Framing, background, coarsen, frame, put_on, recolour
-from train.runs import WEIGHTS, OneCycle, export_float16, finish, open_run, typed_command
+from train.networks.efficientnet import LITE0, features, freeze, load_imagenet_weights
+from train.networks.runs import WEIGHTS, OneCycle, export_float16, finish, open_run, typed_command
+from train.pictures.boxes import box_of, widened
+from train.pictures.grabcut import grabcut_mask
+from train.pictures.phone import PhonePhoto, phone_photos
+from train.pictures.photo_augmentation import Framing, background, coarsen, frame, put_on, recolour
+from train.pictures.street import NO_GARMENT, StreetPhoto, street_photos
 
 UInt8Array = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]

@@ -9,10 +9,10 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 from huggingface_hub import HfApi, RepoCard
-from loopback_hub import READ_TOKEN, WRITE_TOKEN, Handler, LoopbackHub
 
 from fashion_classifier import predict
 from fashion_classifier.bundle import DEFAULT_MODEL, MANIFEST, Bundle
+from tests.loopback_hub import READ_TOKEN, WRITE_TOKEN, Handler, LoopbackHub
 from train import deploy_space
 
 MODEL, SPACE = "zalando/fashion", "zalando/wardrobe"

@@ -7,13 +7,13 @@ import pytest
 
 from fashion_classifier import LABELS, Bundle, ExplanationError, FashionClassifier, explain
 from fashion_classifier.confidence import calibrated
-from train.compare import confused_pairs, errors_among, main
-from train.compare import load as load_entry
-from train.compare import to_markdown as compare_markdown
-from train.data import FashionMNIST, Pictures
-from train.evaluate import evaluate, score
 from train.export import export
-from train.fit import RECIPES, as_input, fit
+from train.pictures.fashion_mnist import FashionMNIST, Pictures
+from train.reports.compare import confused_pairs, errors_among, main
+from train.reports.compare import load as load_entry
+from train.reports.compare import to_markdown as compare_markdown
+from train.reports.thumbnails import evaluate, score
+from train.thumbnails import RECIPES, as_input, fit
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_comparison(runs: list[Path], data: FashionMNIST, tmp_path: Path, monkey
     twice = load_entry([runs[0], runs[0]], data.test)
     assert twice.accuracies == [entries[0].evaluation.accuracy] * 2
     assert f"| {np.mean(twice.accuracies):.2%} ± 0.00% (n = 2) |" in compare_markdown([twice])
-    monkeypatch.setattr("train.compare.load_fashion_mnist", lambda folder: data)
+    monkeypatch.setattr("train.reports.compare.load_fashion_mnist", lambda folder: data)
     monkeypatch.setattr("sys.argv", ["compare", *map(str, runs), "--out", str(tmp_path)])
     main()
     names = ["comparison.json", "comparison.md", "confusion-ann.png", "confusion-cnn.png", "curves.png", "rescued.png"]

@@ -8,7 +8,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from drawn_garments import photo, shirt
 from PIL import Image
 
 from fashion_classifier import Bundle, FashionClassifier, explain
@@ -19,14 +18,16 @@ from fashion_classifier.bundle import (
     PHOTO_KERAS_MODEL,
     PHOTO_SERVING_MODEL,
 )
+from tests.drawn_garments import photo, shirt
 from train import export_photos
-from train.data import PHOTO_LABELS, FashionMNIST, Pictures
-from train.efficientnet import FEATURES
 from train.export import export
 from train.export_photos import add_photo_networks, in_half_precision
-from train.fit import RECIPES, fit
+from train.networks.efficientnet import FEATURES
+from train.networks.runs import WEIGHTS, open_run
 from train.photos import network
-from train.runs import WEIGHTS, open_run
+from train.pictures.fashion_mnist import FashionMNIST, Pictures
+from train.pictures.phone import PHOTO_LABELS
+from train.thumbnails import RECIPES, fit
 
 CONFIG = {"recipe": {"epochs": 16}, "data": {"phone photos": 3}, "command": "python -m train.photos --run RUN"}
 COLOURS = [(180, 30, 40), (30, 40, 90), (235, 230, 225), (40, 40, 40), (60, 120, 60), (200, 180, 60)]

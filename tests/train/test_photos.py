@@ -8,19 +8,16 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
-from boxed_garments import BAG, BLUE, COAT, GRAY, GREEN, RED, SHIRT, TROUSER, filled
-from drawn_garments import photo, shirt
 from PIL import Image
 
 from fashion_classifier import LABELS, Prediction, canonicalize
 from fashion_classifier.bundle import DEFAULT_MODEL, Bundle
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, Journal
 from fashion_classifier.segmentation import Segmenter
+from tests.boxed_garments import BAG, BLUE, COAT, GRAY, GREEN, RED, SHIRT, TROUSER, filled
+from tests.drawn_garments import photo, shirt
 from train import photos
-from train.data import SHOES, FashionMNIST, PhonePhoto, Pictures, StreetGarment, target
-from train.garments import TOPS, Garment, worn_garment
-from train.outliers import FITTED
-from train.photo_augmentation import Framing
+from train.networks.runs import WEIGHTS, load_config, load_history
 from train.photos import (
     OUTLIERS,
     Batches,
@@ -33,7 +30,13 @@ from train.photos import (
     network,
     phone_garment,
 )
-from train.runs import WEIGHTS, load_config, load_history
+from train.pictures.fashion_mnist import FashionMNIST, Pictures
+from train.pictures.garments import TOPS, Garment, worn_garment
+from train.pictures.outliers import FITTED
+from train.pictures.phone import PhonePhoto
+from train.pictures.photo_augmentation import Framing
+from train.pictures.street import StreetGarment
+from train.pictures.targets import SHOES, target
 
 UInt8Array = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]

@@ -14,14 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from huggingface_hub import ModelCard
-from loopback_hub import READ_TOKEN, WRITE_TOKEN, Handler, LoopbackHub
 from PIL import Image
 
 from fashion_classifier import LABELS, Bundle, FashionClassifier, list_versions, predict
 from fashion_classifier.bundle import DEFAULT_MODEL, FORMAT, HDF5_MODEL, KERAS_MODEL, MANIFEST, sha256
+from tests.loopback_hub import READ_TOKEN, WRITE_TOKEN, Handler, LoopbackHub
 from train import publish
-from train.data import load_fashion_mnist, split_of
-from train.evaluate import evaluate
+from train.pictures.fashion_mnist import load_fashion_mnist
+from train.pictures.splits import split_of
+from train.reports.thumbnails import evaluate
 
 REPO = "zalando/fashion"
 ROOT = Path(__file__).parent.parent.parent
@@ -475,7 +476,7 @@ def test_the_command_line_client_downloads_what_evaluates_the_same(
     copy = {name: file for name, file in contents(tmp_path / "copy").items() if not name.startswith(".cache/")}
     assert copy == head(loopback)
     options = [str(tmp_path / "copy"), "--data", str(data), "--out", str(tmp_path / "report")]
-    subprocess.run([sys.executable, "-m", "train.evaluate", *options], check=True, capture_output=True, cwd=ROOT)
+    subprocess.run([sys.executable, "-m", "train.reports.thumbnails", *options], check=True, capture_output=True, cwd=ROOT)
     evaluation = json.loads((tmp_path / "report" / "evaluation.json").read_text())
     assert (evaluation["n"], evaluation["accuracy"]) == (40, 0.9)
     card = ModelCard.load(tmp_path / "copy" / "README.md")

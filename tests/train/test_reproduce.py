@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn_garments import photo, shirt
 from PIL import Image
 
 from fashion_classifier import FashionClassifier
 from fashion_classifier.bundle import DEFAULT_MODEL
-from train.data import Pictures, split_of
+from tests.drawn_garments import photo, shirt
+from train.pictures.fashion_mnist import Pictures
+from train.pictures.splits import split_of
 from train.reproduce import Sources, Step, main, run, steps
 
 FOLDERS = Path("data"), Path("photos"), Path("street")
@@ -32,7 +33,7 @@ def test_the_chain_from_nothing() -> None:
         "out/resnet-first",
         "out/resnet-second",
     ]
-    averaged = [step.arguments for step in listed if step.module == "train.average"]
+    averaged = [step.arguments for step in listed if step.module == "train.networks.average"]
     assert [arguments[1::2] for arguments in averaged] == [
         ("out/resnet", "out/resnet-third", "out/resnet-second", "0.5"),
         ("out/photos-fourth", "out/photos-third", "out/photos-second", "0.5"),
@@ -57,17 +58,17 @@ def test_the_chain_from_nothing() -> None:
         assert used - new <= made, step
         made |= new
     assert [step.module for step in listed[-4:]] == [
-        "train.evaluate",
-        "train.evaluate_photos",
-        "train.evaluate_typicality",
-        "train.compare",
+        "train.reports.thumbnails",
+        "train.reports.photos",
+        "train.reports.typicality",
+        "train.reports.compare",
     ]
 
 
 def test_a_bundle_to_start_from() -> None:
     listed = steps(Path("out"), "1.2.0", Sources(*FOLDERS, initial=Path("bundle")), smoke=True)
     assert "train.segmentation" not in {step.module for step in listed}
-    trained = [step for step in listed if step.module in ("train.fit", "train.photos")]
+    trained = [step for step in listed if step.module in ("train.thumbnails", "train.photos")]
     assert len(trained) == 2 + 7
     assert all(step.arguments[len(step.arguments) - step.arguments[::-1].index("--epochs")] == "1" for step in trained)
     assert [step.arguments[step.arguments.index("--initial") + 1] for step in trained[2:]] == [

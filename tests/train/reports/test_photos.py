@@ -1,0 +1,342 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from fashion_classifier import LABELS, Bundle, FashionClassifier
+from fashion_classifier.bundle import DEFAULT_MODEL
+from train.pictures.grabcut import grabcut_mask
+from train.pictures.splits import split_of
+from train.pictures.targets import SHOES
+from train.reports import photos as photo_report
+from train.reports.contact_sheet import CELL, COLUMNS, HEADER
+from train.reports.photos import (
+    MOST_ERRORS,
+    PHONE,
+    STREET,
+    Answer,
+    Answers,
+    Overlap,
+    ask_photos,
+    ask_street,
+    draw_errors,
+    iou,
+    main,
+    measure,
+    plot,
+    report,
+    to_markdown,
+)
+from train.reports.thumbnails import wilson
+
+
+def answered(
+    label: str,
+    accepted: tuple[str, ...],
+    name: str,
+    confidence: float = 0.9,
+    *,
+    sender: str = "1",
+    uncertain: bool = False,
+    overlap: Overlap | None = None,
+    share: float | None = None,
+    eye: str | None = None,
+) -> Answer:
+    view = Image.new("RGB", (12, 16), "maroon")
+    return Answer(f"{label} {confidence}", sender, label, accepted, name, confidence, uncertain, view, overlap, share, eye)
+
+
+ANSWERS = Answers(
+    STREET,
+    "validation",
+    [
+        *[answered("shoes", SHOES, name, sender="a") for name in ("Sneaker", "Sandal", "Ankle boot", "Sandal", "Sandal")],
+        *[answered("shoes", SHOES, "Bag", confidence, sender="a", uncertain=confidence < 0.5) for confidence in (0.4, 0.6)],
+        answered("sandals", ("Sandal",), "Sneaker", 0.95, sender="a", share=0.9),
+        *[answered("coat", ("Coat",), "Coat", sender="a", eye=eye) for eye in ("Coat", "Dress")],
+        *[answered("coat", ("Coat",), "Coat", sender="b", overlap=Overlap(pipeline=p, grabcut=0.25)) for p in (0.5, 1.0)],
+        *[answered("coat", ("Coat",), "Shirt", 0.3, sender="c", uncertain=True, eye=eye) for eye in ["Shirt"] * 3 + [None] * 6],
+        *[answered("coat", ("Coat",), "Coat", sender="d", share=share) for share in (*[0.4] * 7, 0.5, 0.51, 1.0)],
+        answered("hat", (), "Bag", 0.99, sender="a", share=1.0),
+        *[answered("hat", (), "Bag", 0.2, sender="b", uncertain=True) for _ in range(3)],
+    ],
+)
+
+
+def test_summary_by_hand() -> None:
+    summary = measure(ANSWERS)
+    assert (summary["source"]["name"], summary["split"]) == ("street photos", "validation")
+    assert summary["all"] == {"n": 31, "accuracy": 19 / 31, "interval": wilson(19, 31)}
+    assert {group: (share["n"], share["accuracy"]) for group, share in summary["groups"].items()} == {
+        "Coat": (23, 14 / 23),
+        "Sandal": (1, 0.0),
+        "Shoes": (7, 5 / 7),
+    }
+    assert summary["groups"]["Shoes"]["interval"] == wilson(5, 7)
+    main_ones = summary["main garments"]
+    assert main_ones["all"] == {"n": 3, "accuracy": 2 / 3, "interval": wilson(2, 3)}
+    assert {group: (share["n"], share["accuracy"]) for group, share in main_ones["groups"].items()} == {
+        "Coat": (2, 1.0),
+        "Sandal": (1, 0.0),
+    }
+    assert summary["by eye"] == {
+        "labels": {"n": 5, "accuracy": 0.2, "interval": wilson(1, 5)},
+        "answers": {"n": 5, "accuracy": 0.8, "interval": wilson(4, 5)},
+    }
+    assert {sender: (share["n"], share["accuracy"]) for sender, share in summary["senders"].items()} == {
+        "a": (10, 0.7),
+        "b": (2, 1.0),
+        "c": (9, 0.0),  # worse than a, and one too few to be the worst
+        "d": (10, 1.0),
+    }
+    assert summary["worst sender"] == {"sender": "a", "n": 10, "accuracy": 0.7, "interval": wilson(7, 10)}
+    assert summary["not sure"] == {
+        "one of the ten": {"n": 31, "share": 10 / 31, "interval": wilson(10, 31)},
+        "none of the ten": {"n": 4, "share": 0.75, "interval": wilson(3, 4)},
+    }
+    assert summary["mask IoU"] == {"n": 2, "pipeline": 0.75, "GrabCut": 0.25}
+    assert [(error["label"], error["answer"], error["confidence"]) for error in summary["wrong"]] == [
+        ("sandals", "Sneaker", 0.95),
+        ("shoes", "Bag", 0.6),
+        ("shoes", "Bag", 0.4),
+        *[("coat", "Shirt", 0.3)] * 9,
+    ]
+    assert json.loads(json.dumps(summary))["all"]["interval"] == list(wilson(19, 31))
+
+
+def test_confusion_by_hand() -> None:
+    confusion = measure(ANSWERS)["confusion"]
+    assert confusion["rows"] == ["Coat", "Sandal", "Shoes", "none of the ten"]
+    assert confusion["columns"] == [*LABELS, "not sure"]
+    coat, sandal, shoes, none = (dict(zip(confusion["columns"], row, strict=True)) for row in confusion["counts"])
+    zero = dict.fromkeys(confusion["columns"], 0)
+    assert coat == zero | {"Coat": 14, "Shirt": 9, "not sure": 9}
+    assert sandal == zero | {"Sneaker": 1}
+    assert shoes == zero | {"Sneaker": 1, "Sandal": 3, "Ankle boot": 1, "Bag": 2, "not sure": 1}
+    assert none == zero | {"Bag": 4, "not sure": 3}
+    (axes,) = plot(measure(ANSWERS), "resnet 1.0.0").axes
+    assert axes.get_title() == "resnet 1.0.0, street photos: 61.29% of 31"
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == confusion["rows"]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == confusion["columns"]
+
+
+TABLE = "| {} | n | right | 95 % interval |\n|---|---|---|---|\n"
+
+
+def test_markdown_of_one_source() -> None:
+    low, high = wilson(19, 31)
+    text = to_markdown(measure(ANSWERS))
+    assert text.startswith(f"{TABLE.format('group')}| all | 31 | 61.3% | {low:.1%} to {high:.1%} |\n| Coat | 23 | 60.9% |")
+    low, high = wilson(2, 3)
+    assert (
+        "Those that are more than 50% of what is worn in their box (others are under or behind it):\n\n"
+        f"{TABLE.format('group')}| all | 3 | 66.7% | {low:.1%} to {high:.1%} |\n| Coat | 2 | 100.0% |"
+    ) in text
+    (low, high), (lower, higher) = wilson(1, 5), wilson(4, 5)
+    assert (
+        "Of 5 tops that somebody named who knew neither label nor answer, the labels agree with that name in 20.0% "
+        f"({low:.1%} to {high:.1%}), the answers in 80.0% ({lower:.1%} to {higher:.1%}).\n"
+    ) in text
+    assert "4 runs of ten photos; the worst with 10 garments or more: 70.0% of 10 (39.7% to 89.2%).\n" in text
+    assert '"Not sure" on none of the ten: 75.0% of 4 (30.1% to 95.4%).\n' in text
+    assert text.endswith(
+        "Mean IoU with the true masks of 2 garments: 0.750 as the pipeline found them, 0.250 by GrabCut alone.\n"
+    )
+
+
+def test_markdown_of_all_sources() -> None:
+    phone = Answers(PHONE, "validation", [answered("Pants", ("Trouser",), "Trouser")])
+    text = report("resnet 1.0.0", [measure(phone), measure(ANSWERS)])
+    head, photos, street = text.split("\n## ")
+    assert head.startswith(f"# resnet 1.0.0\n\n{TABLE.format('source')}| phone photos | 1 | 100.0% |")
+    assert "| street photos | 31 | 61.3% |" in head
+    assert photos.startswith("Phone photos\n\n| group | n |")
+    assert "IoU" not in photos
+    assert "worn" not in photos
+    assert "senders" not in photos  # the only one has one photo
+    assert street.startswith("Street photos\n\n| group | n |")
+    table = street.partition("The runs of ten photos with 10 garments or more, the worst first:\n\n")[2].splitlines()
+    assert [line.split(" | ")[:3] for line in table[2:]] == [["| a", "10", "70.0%"], ["| d", "10", "100.0%"]]
+
+
+def test_the_sheet_holds_the_most_confident_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    sheets = []
+    monkeypatch.setattr(photo_report, "contact_sheet", lambda title, pictures: sheets.append((title, pictures)))
+    draw_errors(ANSWERS)
+    wrong = [answered("coat", ("Coat",), "Bag", i / 1000) for i in range(MOST_ERRORS + 7)]
+    draw_errors(Answers(PHONE, "test", [answered("coat", ("Coat",), "Coat"), *wrong]))
+    (title, pictures), (long_title, many) = sheets
+    assert title == "Street photos, validation split: 12 of 31 wrong, most confident first"
+    assert [caption for _, caption in pictures[:3]] == ["sandals -> Sneaker,\n95%", "shoes -> Bag,\n60%", "shoes -> Bag,\n40%"]
+    assert pictures[0][0].size == (12, 16)
+    n = MOST_ERRORS + 7
+    assert long_title == f"Phone photos, test split: {n} of {n + 1} wrong, most confident first; the last 7 are left out"
+    assert len(many) == MOST_ERRORS
+    assert many[0][1] == f"coat -> Bag,\n{(n - 1) / 1000:.0%}"
+
+
+def test_iou_by_hand() -> None:
+    one = np.zeros((4, 4), bool)
+    two = one.copy()
+    one[:2], two[:, :2] = True, True  # 8 pixels each, 4 in common
+    assert iou(one, two) == 4 / 12
+    assert iou(one, one) == 1
+    assert iou(one, ~one) == 0
+
+
+@pytest.fixture(scope="module")
+def classifier() -> FashionClassifier:
+    return FashionClassifier.from_pretrained(DEFAULT_MODEL)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve photos of the senders 232 and 181: trousers, and what is called shoes and a hat; 232 is for validation."""
+    folder = tmp_path_factory.mktemp("photos")
+    (folder / "images").mkdir()
+    rows = [(f"s{i}", "232", "Shoes") for i in range(9)] + [("p", "232", "Pants"), ("h", "232", "Hat"), ("n", "181", "Pants")]
+    (folder / "photos.csv").write_text("image,sender_id,label,kids\n" + "".join(f"{i},{s},{lab},False\n" for i, s, lab in rows))
+    for name, _, label in rows:
+        image = Image.new("RGB", (120, 160), "white")
+        draw = ImageDraw.Draw(image)
+        if label == "Pants":
+            draw.rectangle((40, 10, 80, 30), "navy")
+            draw.rectangle((40, 30, 57, 150), "navy")
+            draw.rectangle((63, 30, 80, 150), "navy")
+        else:
+            draw.ellipse((10, 70, 110, 110), "maroon")
+        image.save(folder / "images" / f"{name}.jpg")
+    return folder
+
+
+STREET_RUN = next(f"{run:03}" for run in range(1000) if split_of(f"street {run:03}") == "validation")
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One photo of the validation split: a bag, of which the left half is dark, a hat, skin, and a wallet of 0.4 %."""
+    folder = tmp_path_factory.mktemp("street")
+    for name in ("photos", "masks"):
+        (folder / name).mkdir()
+    (folder / "labels.json").write_text('["null", "bag", "hat", "skin", "wallet"]')
+    mask = np.zeros((160, 160), np.uint8)
+    mask[20:100, 40:120] = 1
+    mask[112:152, 16:56] = 2
+    mask[112:152, 72:112] = 3
+    mask[112:122, 130:140] = 4
+    photo = np.full((160, 160, 3), 255, np.uint8)
+    photo[20:100, 40:80] = (30, 30, 90)
+    photo[112:152, 16:56] = (90, 30, 30)
+    Image.fromarray(photo).save(folder / "photos" / f"{STREET_RUN}7.jpg", quality=100, subsampling=0)
+    Image.fromarray(mask).save(folder / "masks" / f"{STREET_RUN}7.png")
+    return folder
+
+
+def test_photos_by_group_and_sender(classifier: FashionClassifier, photos: Path) -> None:
+    names = [*(f"s{i}" for i in range(9)), "p", "h"]
+    predictions = {name: classifier.predict(photos / "images" / f"{name}.jpg") for name in names}
+    shoes_right = sum(predictions[f"s{i}"].label in ("Sandal", "Sneaker", "Ankle boot") for i in range(9))
+    trouser_right = predictions["p"].label == "Trouser"
+
+    answers = ask_photos(classifier, photos, "validation")
+    assert [answer.picture for answer in answers.answers] == names
+    assert [answer.confidence for answer in answers.answers] == [predictions[name].confidence for name in names]
+    assert {answer.view.size for answer in answers.answers} == {(96, 128)}  # of 120x160
+    summary = measure(answers)
+    assert summary["groups"]["Shoes"]["n"] == 9
+    assert summary["groups"]["Shoes"]["accuracy"] == shoes_right / 9
+    assert summary["groups"]["Trouser"] == {"n": 1, "accuracy": float(trouser_right), "interval": wilson(trouser_right, 1)}
+    assert summary["all"]["n"] == 10
+    assert list(summary["senders"]) == ["232"]
+    assert summary["worst sender"]["sender"] == "232"
+    uncertain = predictions["h"].uncertain
+    assert summary["not sure"]["none of the ten"] == {"n": 1, "share": float(uncertain), "interval": wilson(uncertain, 1)}
+    assert len(summary["wrong"]) == 10 - shoes_right - trouser_right
+    assert summary["mask IoU"] is None
+    assert summary["main garments"] is None
+    assert summary["by eye"] is None
+    with pytest.raises(ValueError, match="holds no labelled photo of one of the ten in the test split"):
+        ask_photos(classifier, photos, "test")
+
+
+def test_street_garments_are_cropped_and_compared_with_their_masks(classifier: FashionClassifier, street: Path) -> None:
+    bag, hat = ask_street(classifier, street, "validation").answers
+    with Image.open(street / "photos" / f"{STREET_RUN}7.jpg") as image:
+        crop = np.array(image)[12:108, 32:128]  # 80 pixels a side, 8 around them
+    prediction = classifier.predict(crop)
+    assert (bag.picture, bag.sender, bag.label, bag.group) == (f"{STREET_RUN}7", f"street {STREET_RUN}", "bag", "Bag")
+    assert (bag.name, bag.confidence, bag.uncertain) == (prediction.label, prediction.confidence, prediction.uncertain)
+    assert bag.view.size == (96, 96)
+    np.testing.assert_array_equal(bag.view, crop)
+    true = np.zeros((96, 96), bool)
+    true[8:88, 8:88] = True
+    assert bag.overlap is not None
+    assert bag.overlap.pipeline == pytest.approx(0.5, abs=0.02)  # the dark half is all that can be seen
+    found = grabcut_mask(crop)
+    assert bag.overlap.grabcut == (found & true).sum() / (found | true).sum()
+    assert (hat.label, hat.accepted, hat.group) == ("hat", (), "none of the ten")
+    assert (bag.share, hat.share) == (1.0, 1.0)
+    with pytest.raises(ValueError, match="holds no labelled garment of one of the ten, 1% of its photo or more, in the test"):
+        ask_street(classifier, street, "test")
+
+
+def test_a_street_garment_keeps_what_somebody_saw(
+    classifier: FashionClassifier, street: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photo_report, "street_by_eye", lambda: {(f"{STREET_RUN}7", "bag"): "Coat"})
+    answers = ask_street(classifier, street, "validation")
+    assert [answer.eye for answer in answers.answers] == ["Coat", None]
+    eye = measure(answers)["by eye"]
+    assert (eye["labels"]["n"], eye["labels"]["accuracy"]) == (1, 0.0)
+
+
+def test_command_line_writes_the_report(photos: Path, street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = [str(DEFAULT_MODEL), "--split", "validation", "--photos", str(photos), "--street", str(street)]
+    main([*options, "--out", str(tmp_path / "out")])
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *(
+            "photos.json",
+            "photos.md",
+            "reliability-photos.png",
+            "confusion-photos.png",
+            "confusion-street.png",
+            "errors-photos.png",
+            "errors-street.png",
+        ),
+    }
+    summaries = json.loads((tmp_path / "out" / "photos.json").read_text())
+    assert {name: summary["all"]["n"] for name, summary in summaries.items()} == {"photos": 10, "street": 1}
+    text = (tmp_path / "out" / "photos.md").read_text()
+    manifest = Bundle(DEFAULT_MODEL).manifest
+    assert text.startswith(f"# Version {manifest.version} on the validation split of photos\n")
+    assert text in capsys.readouterr().out
+    for name, summary in summaries.items():
+        rows = -(-len(summary["wrong"]) // COLUMNS)
+        with Image.open(tmp_path / "out" / f"errors-{name}.png") as sheet:
+            assert sheet.size == (COLUMNS * CELL[0], HEADER + rows * CELL[1])
+        with Image.open(tmp_path / "out" / f"confusion-{name}.png") as figure:
+            assert figure.width > 400
+
+
+def test_one_source_is_enough(street: Path, tmp_path: Path) -> None:
+    main([str(DEFAULT_MODEL), "--split", "validation", "--street", str(street), "--out", str(tmp_path)])
+    written = {"photos.json", "photos.md", "reliability-photos.png", "confusion-street.png", "errors-street.png"}
+    assert {path.name for path in tmp_path.iterdir()} == written
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "nothing to measure on: give --photos, --street or both"),
+        (["--photos", "missing"], "--photos must be a folder that holds photos.csv, missing does not"),
+        (["--street", "missing"], "--street must be a folder that holds labels.json, missing does not"),
+    ],
+)
+def test_wrong_calls(options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main([str(DEFAULT_MODEL), "--out", str(tmp_path / "out"), *options])
+    assert exit_.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,78 @@
+"""Average the weights of a finished run with those of another run, or a bundle, of the same network.
+
+    python -m train.networks.average --run runs/photos --of runs/refit --with runs/first --share 0.4
+
+A network fine-tuned and the one that it started from, averaged, keep what either knows (Wortsman et al. 2022, arXiv
+2109.01903, equation 1). The folder that is written is a finished run like any other: an average can be averaged again.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+from fashion_classifier.bundle import KERAS_MODEL
+from train import photos
+from train.networks.architectures import ARCHITECTURES
+from train.networks.runs import CONFIG, HISTORY, WEIGHTS, load_config, record_of, typed_command, weights_of
+
+
+def average(run: Path, of: Path, other: Path, share: float, *, command: str = "") -> None:
+    """Write the run folder `run`: weights (1 - share) * of + share * other, normalization statistics as well.
+
+    Recipe, data and history are those of `of`; what both networks were is under "averaged" in config.json.
+
+    Args:
+        run: The folder to write.
+        of: A finished run of `train.thumbnails`, `train.photos` or of this.
+        other: Another one, or a bundle, of the same architecture.
+        share: Of the weights of `other`, in (0, 1).
+        command: What was typed, for the record.
+
+    Raises:
+        ValueError: The share is none, or `run` holds something else already.
+        FileNotFoundError: A folder holds no weights.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"The share must be above 0 and below 1, received {share}.")
+    config = load_config(of)
+    recipe = config["recipe"]
+    if "look" in recipe:
+        network, of_bundle = photos.network(recipe["look"]), photos.LOOKS[recipe["look"]].keras_model
+    else:
+        network, of_bundle = ARCHITECTURES[recipe["architecture"]](), KERAS_MODEL
+    parts = [{"share": 1 - share, "training": config}, {"share": share, "training": record_of(other, of_bundle)}]
+    kept = {name: value for name, value in config.items() if name not in ("initial", "averaged")}
+    record = kept | {"command": command, "averaged": parts}
+    if (run / CONFIG).is_file():
+        if load_config(run).get("averaged") != parts:
+            raise ValueError(f"{run} holds another run; choose another folder.")
+        print(f"{run} is finished already.")
+        return
+    network.load_weights(weights_of(other, of_bundle))
+    others = network.get_weights()
+    network.load_weights(weights_of(of))
+    pairs = zip(network.get_weights(), others, strict=True)
+    network.set_weights([(1 - share) * one + share * another for one, another in pairs])
+    run.mkdir(parents=True, exist_ok=True)
+    network.save_weights(run / WEIGHTS)
+    shutil.copy(of / HISTORY, run)
+    (run / CONFIG).write_text(json.dumps(record, indent=2) + "\n")
+
+
+def main(options: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True, help="folder to write")
+    parser.add_argument("--of", type=Path, required=True, help="a finished run")
+    parser.add_argument("--with", type=Path, required=True, help="another one, or a bundle, of the same network")
+    parser.add_argument("--share", type=float, required=True, help="of the weights of --with, above 0 and below 1")
+    arguments = parser.parse_args(options)
+    other, command = (
+        vars(arguments)["with"],
+        typed_command("train.networks.average", parser, arguments),
+    )  # a keyword is no attribute
+    average(arguments.run, arguments.of, other, arguments.share, command=command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""A run folder: what a training leaves behind, resumes from, and the later steps read."""
+
+import argparse
+import csv
+import importlib.metadata
+import json
+import platform
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import keras
+from keras import ops
+
+from fashion_classifier.bundle import FADED_KERAS_MODEL, KERAS_MODEL, PHOTO_KERAS_MODEL, Bundle
+from train.networks.architectures import ARCHITECTURES
+
+CONFIG, HISTORY, WEIGHTS, BACKUP = "config.json", "history.csv", "model.weights.h5", "backup"
+
+
+def load_config(run: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((run / CONFIG).read_text())
+    return config
+
+
+def load_history(run: Path) -> list[dict[str, float]]:
+    """One entry an epoch, Keras's names; `CSVLogger` writes NA where there was nothing to measure."""
+    with (run / HISTORY).open(newline="") as file:
+        return [{name: float(value) for name, value in row.items() if value != "NA"} for row in csv.DictReader(file)]
+
+
+def load_network(run: Path) -> keras.Model:
+    """The run's network in float32, whatever precision it was trained in.
+
+    Raises:
+        FileNotFoundError: The run has not been finished.
+    """
+    weights = run / WEIGHTS
+    if not weights.is_file():
+        raise FileNotFoundError(f"{run} holds no {WEIGHTS}: finish it first, with the command in its {CONFIG}.")
+    keras.mixed_precision.set_global_policy("float32")
+    model = ARCHITECTURES[load_config(run)["recipe"]["architecture"]]()
+    model.load_weights(weights)
+    return model
+
+
+def weights_of(source: Path, of_bundle: str = KERAS_MODEL) -> Path:
+    """The weights that a finished run left, or the Keras file `of_bundle` of a bundle's folder.
+
+    Raises:
+        FileNotFoundError: The folder holds neither.
+    """
+    for path in (source / WEIGHTS, source / of_bundle):
+        if path.is_file():
+            return path
+    raise FileNotFoundError(f"{source} holds neither the {WEIGHTS} of a finished run nor a bundle's {of_bundle}.")
+
+
+def record_of(source: Path, of_bundle: str = KERAS_MODEL) -> dict[str, Any]:
+    """How the network that `weights_of` finds was trained."""
+    if (source / CONFIG).is_file():
+        return load_config(source)
+    manifest = Bundle(source).manifest
+    of_photos = PHOTO_KERAS_MODEL, FADED_KERAS_MODEL
+    if manifest.photo and of_bundle in of_photos:
+        return manifest.photo.training[of_photos.index(of_bundle)]
+    return manifest.training
+
+
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up to the peak over the first 20 % of the steps, then linear to zero (Smith 2018, arXiv 1803.09820)."""
+
+    def __init__(self, peak: float, steps: int, warm_up: float = 0.2) -> None:
+        self.peak, self.steps, self.warm_up = peak, steps, warm_up
+
+    def __call__(self, step: Any) -> Any:
+        progress = ops.cast(step, "float32") / self.steps
+        rising = progress / self.warm_up
+        falling = (1.0 - progress) / (1.0 - self.warm_up)
+        return self.peak * ops.maximum(0.0, ops.minimum(rising, falling))
+
+    def get_config(self) -> dict[str, float]:
+        return {"peak": self.peak, "steps": self.steps, "warm_up": self.warm_up}
+
+
+class Batches(Protocol):
+    """Batches that depend on their epoch, so that a resumed run repeats them."""
+
+    def start(self, epoch: int) -> None: ...
+    def __len__(self) -> int: ...
+
+
+def open_run(run: Path, config: dict[str, Any]) -> bool:
+    """Write down what a run will do, or see that the folder holds the same; False where it is finished already.
+
+    Raises:
+        ValueError: The folder holds a run of another recipe, other data or another start.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    if (run / CONFIG).is_file():
+        stored = load_config(run)
+        for part in ("recipe", "data"):
+            if stored[part] != config[part]:
+                raise ValueError(f"{run} holds a run of another {part}, {stored[part]}; choose another folder.")
+        if stored.get("initial") != config.get("initial"):
+            raise ValueError(f"{run} holds a run that started from another network; choose another folder.")
+    if (run / WEIGHTS).is_file():
+        print(f"{run} is finished already.")
+        return False
+    (run / CONFIG).write_text(json.dumps(config | {"versions": versions()}, indent=2) + "\n")
+    return True
+
+
+def finish(
+    run: Path, model: keras.Model, batches: Batches, epochs: int, callbacks: Sequence[keras.callbacks.Callback] = ()
+) -> None:
+    """Train a compiled network to the end, from the start or from the run's last whole epoch, and keep its weights."""
+    callbacks = [
+        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.start(epoch)),
+        *callbacks,
+        keras.callbacks.CSVLogger(str(run / HISTORY), append=True),
+        keras.callbacks.BackupAndRestore(str(run / BACKUP), delete_checkpoint=False),
+    ]
+    model.fit(batches, epochs=epochs, shuffle=False, callbacks=callbacks)
+    # whole or not at all: weights are what tells a finished run
+    unfinished = run / f"unfinished-{WEIGHTS}"
+    model.save_weights(unfinished)
+    unfinished.replace(run / WEIGHTS)
+    shutil.rmtree(run / BACKUP)
+
+
+def versions() -> dict[str, str]:
+    """What the numbers depend on."""
+    packages = ("keras", keras.backend.backend(), "numpy", "opencv-python-headless", "pillow")
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in packages}
+
+
+def typed_command(
+    module: str, parser: argparse.ArgumentParser, arguments: argparse.Namespace, positional: Sequence[str] = ()
+) -> str:
+    """What was typed, with the options' names in place of folders, which differ from machine to machine."""
+    typed = [
+        f"--{name.replace('_', '-')}" + ("" if value is True else f" {name.upper() if isinstance(value, Path) else value}")
+        for name, value in vars(arguments).items()
+        if name not in positional and value != parser.get_default(name)
+    ]
+    return " ".join([f"python -m {module}", *(str(getattr(arguments, name)) for name in positional), *typed])
+
+
+def export_float16(network: keras.Model, path: Path) -> None:
+    """Write a network for LiteRT with weights of half precision: half the bytes, and it computes as fast as with float32."""
+    import tensorflow as tf  # only LiteRT's converter needs it
+
+    half = {"optimizations": [tf.lite.Optimize.DEFAULT], "target_spec": {"supported_types": [tf.float16]}}
+    network.export(path, format="litert", verbose=False, **half)

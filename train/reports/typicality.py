@@ -1,0 +1,167 @@
+"""Measure whether a bundle knows what it does not know: typicality of the ten against that of everything else.
+
+    python -m train.reports.typicality BUNDLE --photos PHOTOS --out FOLDER [--split validation]
+
+Good pictures are Fashion-MNIST images and phone photos of the ten. Against the photos stand near pictures, those of shorts,
+skirts, hats and the like, and far ones of 320 px (train/pictures/outliers.py), of kinds that are trained on and of others.
+Against the Fashion-MNIST images stand the far ones as gray images of 28x28. On validation data the share of good pictures
+that is kept is as it was fixed there. Writes typicality.json and typicality.md.
+"""
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from fashion_classifier import FashionClassifier
+from fashion_classifier.images import Picture, UInt8Array
+from train.pictures.fashion_mnist import Pictures, load_fashion_mnist
+from train.pictures.outliers import FITTED, TESTED, as_thumbnails, outliers
+from train.pictures.phone import PHOTO_LABELS, phone_photos
+from train.pictures.splits import Split
+from train.reports.thumbnails import wilson
+
+FAR = 200  # pictures of each far kind
+SEED = 1  # training has other draws
+NOTE = (
+    "Textures, scenes, print and science are random parts of a few pictures each, faces 100 pictures over and over, photos "
+    "share their senders: the intervals, which take pictures as independent, are too narrow."
+)
+
+
+@dataclass(frozen=True)
+class Separation:
+    """How well typicality tells one kind of picture from good ones of the same form.
+
+    Attributes:
+        kind: Of the pictures of none of the ten.
+        good: What they are compared with.
+        n: Numbers of pictures: none of the ten, and good ones.
+        auroc: Area under the ROC curve: how often a good picture is more typical than one of this kind.
+        refused: Share of this kind called "not sure".
+        interval: Its 95 % interval (Wilson).
+    """
+
+    kind: str
+    good: str
+    n: tuple[int, int]
+    auroc: float
+    refused: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How many good pictures are not refused; the interval is that of Wilson at 95 %."""
+
+    good: str
+    n: int
+    kept: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that was asked."""
+
+    kept: list[Kept]
+    separations: list[Separation]
+
+    def to_markdown(self) -> str:
+        lines = ["| good pictures | n | kept | 95 % interval |", "|---|---|---|---|"]
+        lines += [f"| {k.good} | {k.n:,} | {k.kept:.1%} | {k.interval[0]:.1%} to {k.interval[1]:.1%} |" for k in self.kept]
+        lines += ["", "| none of the ten | n | AUROC | refused | 95 % interval | against |", "|---|---|---|---|---|---|"]
+        lines += [
+            f"| {s.kind} | {s.n[0]} | {s.auroc:.3f} | {s.refused:.1%} | {s.interval[0]:.1%} to {s.interval[1]:.1%} | {s.good} |"
+            for s in self.separations
+        ]
+        return "\n".join([*lines, "", NOTE]) + "\n"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Answers to n pictures."""
+
+    typicality: list[float]
+    uncertain: list[bool]
+
+
+def ask(classifier: FashionClassifier, pictures: Iterable[Picture]) -> Asked:
+    predictions = classifier.predict(pictures)
+    return Asked([found.typicality for found in predictions], [found.uncertain for found in predictions])
+
+
+def separate(kind: str, asked: Asked, good_name: str, good: Asked) -> Separation:
+    """Compare one kind of pictures of none of the ten with good ones."""
+    truth = np.repeat([0, 1], [len(asked.typicality), len(good.typicality)])
+    refused = sum(asked.uncertain)
+    return Separation(
+        kind=kind,
+        good=good_name,
+        n=(len(asked.typicality), len(good.typicality)),
+        auroc=float(roc_auc_score(truth, asked.typicality + good.typicality)),
+        refused=refused / len(asked.uncertain),
+        interval=wilson(refused, len(asked.uncertain)),
+    )
+
+
+def keep(good_name: str, good: Asked) -> Kept:
+    """Count the good pictures that are not refused."""
+    kept = len(good.uncertain) - sum(good.uncertain)
+    return Kept(good_name, len(good.uncertain), kept / len(good.uncertain), wilson(kept, len(good.uncertain)))
+
+
+def evaluate_typicality(classifier: FashionClassifier, thumbnails: Pictures, photos: Path, split: Split, n: int) -> Report:
+    """Ask about everything.
+
+    Args:
+        classifier: Is asked.
+        thumbnails: Good images of 28x28.
+        photos: Folder of the phone photos, as `train.pictures.phone.phone_photos`, and so `split`.
+        split: Of the phone photos.
+        n: Pictures of each far kind.
+
+    Raises:
+        ValueError: The split holds no photo of one of the ten.
+    """
+    good: list[UInt8Array] = []
+    near: list[UInt8Array] = []
+    for phone in phone_photos(photos, split):
+        (good if PHOTO_LABELS[phone.label] else near).append(phone.photo)
+    if not good:
+        raise ValueError(f"{photos} holds no photo of one of the ten in the {split} split.")
+    good_photos, good_images = ask(classifier, good), ask(classifier, list(thumbnails.images))
+    names = f"{split} photos", "Fashion-MNIST images"
+    separations = [separate("near: shorts, skirts, hats, other", ask(classifier, near), names[0], good_photos)] if near else []
+    for use, kinds in (("not trained on", TESTED), ("trained on", FITTED)):
+        for kind, pictures in outliers(kinds, n, SEED).items():
+            asked = ask(classifier, list(pictures)), ask(classifier, list(as_thumbnails(pictures)))
+            separations.append(separate(f"far, {use}: {kind}", asked[0], names[0], good_photos))
+            separations.append(separate(f"far, {use}: {kind}, 28x28", asked[1], names[1], good_images))
+    return Report([keep(names[0], good_photos), keep(names[1], good_images)], separations)
+
+
+def main(options: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
+    parser.add_argument("--photos", type=Path, required=True, help="folder of the phone photos (photos.csv, images/)")
+    parser.add_argument("--split", choices=("validation", "test"), default="test")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the report")
+    arguments = parser.parse_args(options)
+    data = load_fashion_mnist(arguments.data)
+    thumbnails = data.test if arguments.split == "test" else data.validation
+    classifier = FashionClassifier.from_pretrained(arguments.bundle)
+    report = evaluate_typicality(classifier, thumbnails, arguments.photos, arguments.split, FAR)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "typicality.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
+    (arguments.out / "typicality.md").write_text(report.to_markdown(), encoding="utf-8")
+    print(report.to_markdown())
+
+
+if __name__ == "__main__":
+    main()
