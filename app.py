@@ -276,7 +276,7 @@ def _isolated(prediction: Prediction) -> Image.Image:
 def _view(prediction: Prediction) -> Image.Image:
     """The view in colour that the first network for photos was shown, or the 28x28 image that the one for thumbnails was."""
     image = prediction.image
-    by_photo_network = image.is_photo and prediction.bundle.manifest.photo
+    by_photo_network = prediction.bundle.manifest.expert_for(photo=image.is_photo) == "photo"
     return _at_least(Image.fromarray(image.view if by_photo_network else image.pixels))
 
 

@@ -15,11 +15,12 @@ LIBRARY = "from fashion_classifier import predict; predict({picture!r})"
 KERAS = """
 import keras
 from fashion_classifier import canonicalize
-from fashion_classifier.bundle import DEFAULT_MODEL, FADED_KERAS_MODEL, PHOTO_KERAS_MODEL
-from fashion_classifier.segmentation import as_input
+from fashion_classifier.bundle import DEFAULT_MODEL, Bundle
+from fashion_classifier.forms import FORMS
 image = canonicalize({picture!r})
-for name, view in zip((PHOTO_KERAS_MODEL, FADED_KERAS_MODEL), image.views):
-    keras.models.load_model(DEFAULT_MODEL / name, compile=False).predict(as_input(view[None]), verbose=0)
+for member in Bundle(DEFAULT_MODEL).manifest.experts["photo"].members:
+    inputs = FORMS[member.form].render([image])
+    keras.models.load_model(DEFAULT_MODEL / member.keras, compile=False).predict(inputs, verbose=0)
 """
 
 

@@ -1,6 +1,6 @@
 """Any picture of a garment in, one of Fashion-MNIST's ten names out."""
 
-from fashion_classifier.bundle import Bundle, Manifest
+from fashion_classifier.bundle import Bundle
 from fashion_classifier.classifier import FashionClassifier, predict
 from fashion_classifier.errors import (
     ExplanationError,
@@ -15,6 +15,7 @@ from fashion_classifier.explanations import Explanation, explain
 from fashion_classifier.hub import list_versions
 from fashion_classifier.images import Picture
 from fashion_classifier.labels import LABELS
+from fashion_classifier.manifest import Manifest
 from fashion_classifier.predictions import Prediction
 from fashion_classifier.preprocessing import CanonicalImage, canonicalize
 

@@ -12,24 +12,16 @@ import numpy as np
 from PIL import Image
 
 from fashion_classifier import hub
-from fashion_classifier.bundle import (
-    DEFAULT_MODEL,
-    FADED_SERVING_MODEL,
-    PHOTO_SERVING_MODEL,
-    SEGMENTATION_MODEL,
-    SERVING_MODEL,
-    Bundle,
-    Manifest,
-    PhotoNetworks,
-)
-from fashion_classifier.confidence import Float64Array, calibrated, energy, typicality
-from fashion_classifier.errors import FashionClassifierError, InvalidBundleError, InvalidImageError, InvalidReferenceError
-from fashion_classifier.images import ACCEPTED, Picture, UInt8Array
+from fashion_classifier.bundle import DEFAULT_MODEL, SEGMENTATION_MODEL, Bundle
+from fashion_classifier.confidence import calibrated, energy, typicality
+from fashion_classifier.ensemble import Ensemble
+from fashion_classifier.errors import FashionClassifierError, InvalidImageError, InvalidReferenceError
+from fashion_classifier.images import ACCEPTED, Picture
 from fashion_classifier.labels import LABELS
-from fashion_classifier.network import Network
+from fashion_classifier.manifest import ExpertName
 from fashion_classifier.predictions import Prediction
-from fashion_classifier.preprocessing import SIZE, VIEW_SIZE, CanonicalImage, as_photo, canonicalize
-from fashion_classifier.segmentation import Segmenter, as_input
+from fashion_classifier.preprocessing import CanonicalImage, as_photo, canonicalize
+from fashion_classifier.segmentation import Segmenter
 
 BATCH = 32  # pictures to a run of the network; more is no faster
 MODEL_VARIABLE = "FASHION_CLASSIFIER_MODEL"  # the model to use where none is named
@@ -41,10 +33,10 @@ class FashionClassifier:
     def __init__(self, bundle: Bundle) -> None:
         """Raises `InvalidBundleError` where the bundle is incomplete, damaged or made for another version."""
         self.bundle = bundle
-        self._segment = Segmenter(bundle.file(SEGMENTATION_MODEL))
-        self._thumbnails = Network(bundle.file(SERVING_MODEL), inputs=(1, SIZE, SIZE, 1), outputs=(1, len(LABELS)))
-        shape, names = (1, VIEW_SIZE, VIEW_SIZE, 3), (PHOTO_SERVING_MODEL, FADED_SERVING_MODEL) if bundle.manifest.photo else ()
-        self._photos = [Network(bundle.file(name), inputs=shape, outputs=(1, len(LABELS))) for name in names]
+        self._segment = Segmenter(bundle.path / SEGMENTATION_MODEL, bundle.read(SEGMENTATION_MODEL))
+        self._ensembles = {
+            name: Ensemble(bundle.path, expert.members, bundle.read) for name, expert in bundle.manifest.experts.items()
+        }
 
     @classmethod
     def from_pretrained(cls, ref: str | Path | None = None, *, revision: str | None = None) -> "FashionClassifier":
@@ -122,7 +114,7 @@ class FashionClassifier:
     def _answer(self, images: list[CanonicalImage]) -> list[Prediction]:
         """What each image shows. What may be a thumbnail or a photo is looked at as both: the surer answer counts."""
         predictions = self._look(images)
-        if self.bundle.manifest.photo is None:
+        if "photo" not in self.bundle.manifest.experts:
             return predictions
         photos = {i: photo for i, image in enumerate(images) if (photo := as_photo(image, self._segment)) is not None}
         for i, prediction in zip(photos, self._look(list(photos.values())), strict=True):
@@ -130,46 +122,20 @@ class FashionClassifier:
         return predictions
 
     def _look(self, images: list[CanonicalImage]) -> list[Prediction]:
-        """One run of each network for all the images that it names."""
-        manifest = self.bundle.manifest
-        photos = [manifest.photo is not None and image.is_photo for image in images]
-        of_thumbnails = self._read([image for image, photo in zip(images, photos, strict=True) if not photo], manifest)
-        of_photos = self._read([image for image, photo in zip(images, photos, strict=True) if photo], manifest.photo)
-        return [next(of_photos if photo else of_thumbnails) for photo in photos]
+        """The answers in order, from one run of each expert for all the images that are its own."""
+        names = [self.bundle.manifest.expert_for(photo=image.is_photo) for image in images]
+        answers = {
+            expert: self._ask(expert, [image for image, name in zip(images, names, strict=True) if name == expert])
+            for expert in set(names)
+        }
+        return [next(answers[name]) for name in names]
 
-    def _read(self, images: list[CanonicalImage], network: Manifest | PhotoNetworks | None) -> Iterator[Prediction]:
-        """The answers of the one network, or of those for photos, in order."""
-        if not images or network is None:
-            return
-        if isinstance(network, PhotoNetworks):
-            logits = self.photo_logits(np.stack([image.views for image in images]))
-        else:
-            logits = self.thumbnail_logits(np.stack([image.pixels for image in images]))
-        rows = calibrated(logits, network.temperature, network.smoothing)
-        shares = typicality(energy(logits), network.energies)
+    def _ask(self, name: ExpertName, images: list[CanonicalImage]) -> Iterator[Prediction]:
+        expert, logits = self.bundle.manifest.experts[name], self._ensembles[name].logits(images)
+        rows = calibrated(logits, expert.temperature, expert.smoothing)
+        shares = typicality(energy(logits), expert.energies)
         for image, row, share in zip(images, rows.tolist(), shares.tolist(), strict=True):
             yield Prediction(dict(zip(LABELS, row, strict=True)), share, image, self.bundle)
-
-    def thumbnail_logits(self, pixels: UInt8Array) -> Float64Array:
-        """What the network for thumbnails says of canonical images: (n, 28, 28) uint8 -> (looks, n, 10) float64.
-
-        The second look, where the bundle asks for one, is at the mirror images.
-        """
-        inputs = pixels[..., np.newaxis].astype(np.float32) / np.float32(255)
-        looks = [inputs, inputs[:, :, ::-1]] if self.bundle.manifest.flip else [inputs]
-        logits = self._thumbnails.run(np.concatenate(looks)).astype(np.float64)  # in one run
-        return logits.reshape(len(looks), -1, logits.shape[1])
-
-    def photo_logits(self, views: UInt8Array) -> Float64Array:
-        """What the networks for photos say of their views, each of its own: (n, 2, 224, 224, 3) uint8 -> (2, n, 10) float64.
-
-        Raises:
-            InvalidBundleError: The bundle has no networks for photos.
-        """
-        if not self._photos:
-            raise InvalidBundleError(self.bundle.path, "it has no networks for photos.")
-        looks = zip(self._photos, views.swapaxes(0, 1), strict=True)
-        return np.stack([network.run(as_input(view)) for network, view in looks]).astype(np.float64)
 
 
 def _is_single(pictures: object) -> TypeGuard[Picture | CanonicalImage]:

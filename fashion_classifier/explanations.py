@@ -6,7 +6,6 @@ TensorFlow is loaded on the first call.
 import os
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -15,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fashion_classifier.bundle import KERAS_MODEL, PHOTO_KERAS_MODEL, Bundle
+from fashion_classifier.bundle import Bundle
 from fashion_classifier.errors import ExplanationError, InvalidBundleError
+from fashion_classifier.forms import FORMS
 from fashion_classifier.images import to_rgb
 from fashion_classifier.labels import LABELS
 from fashion_classifier.predictions import Prediction
-from fashion_classifier.segmentation import as_input
 
 if TYPE_CHECKING:
     import keras
@@ -99,17 +98,16 @@ def explain(prediction: Prediction, *, method: Method = "gradcam", target: str |
 
 
 def _maps(prediction: Prediction, method: Method, index: int) -> tuple[Float32Array, Float32Array]:
-    """The map on the photo and on the canonical image, of the network that answered; of two, the one for the photo as it is."""
-    image, bundle, photo = prediction.image, prediction.bundle, prediction.bundle.manifest.photo
-    if photo is not None and image.is_photo:
-        seen = _activation_map(bundle, PHOTO_KERAS_MODEL, photo.explanation_layer, method, index, as_input(image.view))
-        on_photo = image.view_geometry.project(seen)
-        return _scaled(on_photo), _scaled(image.geometry.pick(on_photo))
-    layer = bundle.manifest.explanation_layer
-    if layer is None:
+    """The map on the photo and on the canonical image, of the member that explains the expert who answered."""
+    image, bundle = prediction.image, prediction.bundle
+    member = bundle.manifest.experts[bundle.manifest.expert_for(photo=image.is_photo)].explained
+    if member is None or member.explanation_layer is None:
         raise ExplanationError(f"The network of {bundle.path} has no convolutional layer, and class activation maps need one.")
-    seen = _activation_map(bundle, KERAS_MODEL, layer, method, index, image.pixels[..., np.newaxis] / np.float32(255))
-    return _scaled(image.geometry.project(seen)), seen
+    form = FORMS[member.form]
+    seen = _activation_map(bundle, member.keras, member.explanation_layer, method, index, form.render([image]))
+    on_photo = form.geometry(image).project(seen)
+    is_canonical = form.geometry(image) == image.geometry
+    return _scaled(on_photo), seen if is_canonical else _scaled(image.geometry.pick(on_photo))
 
 
 def _activation_map(
@@ -123,9 +121,9 @@ def _activation_map(
         layer: Whose maps to weigh.
         method: How.
         index: The target's, among the outputs.
-        inputs: (side, side, channels), as the network takes them.
+        inputs: (1, side, side, channels) float32, as the network takes them.
     """
-    model = _keras_model(bundle.file(name), bundle.manifest.files[name])
+    model = _keras_model(bundle, name, bundle.manifest.files[name])
     from tf_keras_vis.gradcam import Gradcam
     from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
     from tf_keras_vis.scorecam import Scorecam
@@ -140,7 +138,7 @@ def _activation_map(
     # without the last argument tf-keras-vis would go back to the convolution before the layer, past its normalization
     raw = visualization(
         CategoricalScore([index]),
-        inputs[np.newaxis].astype(np.float32),
+        inputs,
         penultimate_layer=layer,
         normalize_cam=False,
         seek_penultimate_conv_layer=False,
@@ -156,8 +154,11 @@ def _scaled(heatmap: Float32Array) -> Float32Array:
 
 
 @lru_cache(maxsize=4)  # two bundles of two networks
-def _keras_model(path: Path, checksum: str) -> "keras.Model":
-    """The network in a verified file on TensorFlow, its outputs the logits that the maps differentiate."""
+def _keras_model(bundle: Bundle, name: str, checksum: str) -> "keras.Model":
+    """The network in a file on TensorFlow, its outputs the logits that the maps differentiate.
+
+    Verified when it is loaded. A folder may come to hold another bundle: the checksum tells their networks apart.
+    """
     if (backend := os.environ.get("KERAS_BACKEND", "tensorflow")) != "tensorflow":
         raise ExplanationError(f"Explanations need Keras on TensorFlow, KERAS_BACKEND says {backend!r}: set it to tensorflow.")
     try:
@@ -171,10 +172,11 @@ def _keras_model(path: Path, checksum: str) -> "keras.Model":
         raise ExplanationError(
             f"Explanations need Keras on TensorFlow, it runs on {keras.backend.backend()}: set KERAS_BACKEND=tensorflow."
         )
+    path = bundle.file(name)
     try:
         stored = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds for a file that is none of its own
-        raise InvalidBundleError(path.parent, f"{path.name} is no network that Keras reads.") from error
+        raise InvalidBundleError(bundle.path, f"{name} is no network that Keras reads.") from error
     # weights may be stored in half precision; the maps are computed in single precision
     network = keras.models.clone_model(stored, clone_function=_in_single_precision)
     network.set_weights([weights.astype(np.float32) for weights in stored.get_weights()])

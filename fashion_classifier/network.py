@@ -19,27 +19,34 @@ THREADS = 2  # cores of a free Space
 class Network:
     """Arrays in, arrays out. Safe to use from several threads at once."""
 
-    def __init__(self, path: Path, *, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> None:
+    def __init__(self, path: Path, content: bytes | None = None, *, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> None:
         """Load a .tflite file.
 
         Args:
-            path: Its checksum was verified by the bundle.
-            inputs: Shape of the one float32 input for a batch of one.
-            outputs: Shape of the one float32 output for a batch of one.
+            path: Of the file.
+            content: What was read of it and verified; None to read it.
+            inputs: Shape of the one input for a batch of one, float32.
+            outputs: Shape of the answer for a batch of one, float32. There may be outputs of other shapes, in any order:
+                converters order them as they like.
 
         Raises:
             InvalidBundleError: The file is no network, or one of other shapes.
         """
-        self._model = path.read_bytes()
+        self._model = path.read_bytes() if content is None else content
         self._idle: deque[Interpreter] = deque()
         try:
             with self._interpreter() as interpreter:
-                ends = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+                entries, exits = interpreter.get_input_details(), interpreter.get_output_details()
         except ValueError as error:
             raise InvalidBundleError(path.parent, f"{path.name} is no network for LiteRT: {error}.") from error
-        shapes = [tuple(map(int, end["shape"])) for end in ends]
-        if shapes != (needed := [inputs, outputs]):
+        taken, given = ([tuple(map(int, end["shape"])) for end in ends] for ends in (entries, exits))
+        if taken != [inputs] or given.count(outputs) != 1:
+            shapes, needed = [*taken, *given], [inputs, outputs]
             raise InvalidBundleError(path.parent, f"{path.name} has the shapes {shapes}, needed are {needed}.")
+        self._answer = given.index(outputs)
+        kinds = entries[0]["dtype"].__name__, exits[self._answer]["dtype"].__name__
+        if kinds != ("float32", "float32"):
+            raise InvalidBundleError(path.parent, f"{path.name} takes {kinds[0]} and gives {kinds[1]}, needed is float32.")
 
     def run(self, inputs: Float32Array) -> Float32Array:
         """The network's answer to a batch of any size: (n, ...) -> (n, ...) float32."""
@@ -50,7 +57,7 @@ class Network:
                 interpreter.allocate_tensors()
             interpreter.set_tensor(entry["index"], inputs)
             interpreter.invoke()
-            outputs: Float32Array = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+            outputs: Float32Array = interpreter.get_tensor(interpreter.get_output_details()[self._answer]["index"])
             return outputs
 
     @contextmanager

@@ -20,7 +20,6 @@ from fashion_classifier.segmentation import BoolArray, default_segmenter
 SIZE = 28  # px, side of the canonical image
 VIEW_SIZE = 224  # px, side of the view of a photo
 VIEW_SPAN = 1.15  # of the view, of the longer side of the garment's box: some of its surroundings shows
-FADED = 0.8  # how much white the surroundings of the garment are mixed with in the faded view
 PLAIN_DISTANCE = 13  # gray levels, 5 % of full scale: Zalando's tolerance when trimming
 PLAIN_SHARE = 0.9  # of the border that must lie within PLAIN_DISTANCE of its median to be a plain background
 WHITE = 200  # gray level from which a plain background counts as white
@@ -38,13 +37,14 @@ class Geometry:
     """Where a square image of the garment came from, in pixels of the photo.
 
     The box (left, top, width, height) of the photo was scaled to (columns, rows) pixels and placed with its upper left
-    corner at (column, row) of the square canvas.
+    corner at (column, row) of the square canvas, which was then mirrored left to right or not.
     """
 
     photo_size: tuple[int, int]  # width, height
     box: tuple[int, int, int, int]  # left, top, width, height
     placed: tuple[int, int, int, int]  # column, row, columns, rows
     canvas: int = SIZE  # side
+    mirrored: bool = False
 
     def project(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Draw a (canvas, canvas) map back onto the photo: float32 (H, W), zero outside the box."""
@@ -53,7 +53,8 @@ class Geometry:
         left, top, width, height = self.box
         column, row, columns, rows = self.placed
         projected = np.zeros(self.photo_size[::-1], np.float32)
-        inner = np.ascontiguousarray(values[row : row + rows, column : column + columns], np.float32)
+        upright = values[:, ::-1] if self.mirrored else values
+        inner = np.ascontiguousarray(upright[row : row + rows, column : column + columns], np.float32)
         projected[top : top + height, left : left + width] = cv2.resize(inner, (width, height), interpolation=cv2.INTER_LINEAR)
         return projected
 
@@ -64,7 +65,7 @@ class Geometry:
         picked = np.zeros((self.canvas, self.canvas), np.float32)
         inner = np.ascontiguousarray(values[top : top + height, left : left + width], np.float32)
         picked[row : row + rows, column : column + columns] = cv2.resize(inner, (columns, rows), interpolation=cv2.INTER_AREA)
-        return picked
+        return picked[:, ::-1] if self.mirrored else picked
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,14 +109,10 @@ class CanonicalImage:
         """The square around the garment in colour, (224, 224, 3) uint8."""
         return _cut_square(to_rgb(self.photo), self._square)
 
-    @cached_property
-    def views(self) -> UInt8Array:
-        """What the two networks for photos are shown, one each; their answers are averaged: (2, 224, 224, 3) uint8.
-
-        `view`, and its mirror image with the garment's surroundings faded towards white, which tells it from its neighbours.
-        """
-        garment = _cut_square(self.mask.astype(np.uint8) * 255, self._square)
-        return np.stack([self.view, fade(self.view, garment, FADED)[:, ::-1]])
+    @property
+    def view_mask(self) -> UInt8Array:
+        """Where the garment is in `view`: (224, 224) uint8, 255 on it, 0 beside it, in between on its edge."""
+        return _cut_square(self.mask.astype(np.uint8) * 255, self._square)
 
     @property
     def _square(self) -> tuple[int, int, int]:

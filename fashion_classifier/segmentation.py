@@ -27,9 +27,9 @@ SMALLEST_PART = 0.2  # of the largest part; a pair of shoes has two parts of a s
 class Segmenter:
     """The segmentation network. Safe to use from several threads at once."""
 
-    def __init__(self, path: Path) -> None:
-        """Load a .tflite file; raises `InvalidBundleError` as `Network` does."""
-        self._network = Network(path, inputs=(1, SIDE, SIDE, 3), outputs=(1, MAP_SIDE, MAP_SIDE, 1))
+    def __init__(self, path: Path, content: bytes | None = None) -> None:
+        """Load a .tflite file, as `Network` does."""
+        self._network = Network(path, content, inputs=(1, SIDE, SIDE, 3), outputs=(1, MAP_SIDE, MAP_SIDE, 1))
 
     def __call__(self, photo: UInt8Array) -> BoolArray:
         """The main garment of an (H, W, 3) RGB photo: (H, W), True on the garment; all True where none is found."""
@@ -44,7 +44,7 @@ class Segmenter:
 
 
 def as_input(photos: UInt8Array) -> Float32Array:
-    """(n, side, side, 3) uint8 -> float32 in [-1, 1], what the networks for photos take."""
+    """(n, side, side, channels) uint8 -> float32 in [-1, 1], what the networks for photos take."""
     return photos.astype(np.float32) / np.float32(127.5) - np.float32(1)
 
 
@@ -64,4 +64,4 @@ def main_parts(found: BoolArray) -> BoolArray:
 @lru_cache(maxsize=1)
 def default_segmenter() -> Segmenter:
     """The segmenter of the bundle that this package carries."""
-    return Segmenter(Bundle(DEFAULT_MODEL).file(SEGMENTATION_MODEL))
+    return Segmenter(DEFAULT_MODEL / SEGMENTATION_MODEL, Bundle(DEFAULT_MODEL).read(SEGMENTATION_MODEL))

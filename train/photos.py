@@ -26,21 +26,17 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers
 
-from fashion_classifier.bundle import (
-    FADED_KERAS_MODEL,
-    FADED_SERVING_MODEL,
-    PHOTO_KERAS_MODEL,
-    PHOTO_SERVING_MODEL,
-    SEGMENTATION_MODEL,
-)
+from fashion_classifier.bundle import SEGMENTATION_MODEL
 from fashion_classifier.images import to_rgb
 from fashion_classifier.labels import LABELS
+from fashion_classifier.manifest import FormName
 from fashion_classifier.preprocessing import PLAIN_DISTANCE, SIZE, VIEW_SIZE, Segment, canonicalize, fade
 from fashion_classifier.segmentation import Segmenter, as_input
 from train.networks.architectures import LOGITS
 from train.networks.efficientnet import LITE0, LITE1, Variant, features, freeze, load_imagenet_weights
+from train.networks.lineage import descent
 from train.networks.losses import SetCrossEntropy
-from train.networks.runs import OneCycle, finish, open_run, record_of, typed_command, weights_of
+from train.networks.runs import OneCycle, finish, open_run, typed_command, weights_of
 from train.pictures.boxes import box_of, widened
 from train.pictures.fashion_mnist import Pictures, load_fashion_mnist
 from train.pictures.feedback import feedback_pictures, feedback_target
@@ -95,16 +91,15 @@ TONED = 0.7  # of the thumbnails have a colour in place of black
 
 @dataclass(frozen=True)
 class Look:
-    """Which network names photos at this look, and what its two files in a bundle are called."""
+    """Which network names photos at this look, and what form of them it takes."""
 
     variant: Variant
-    keras_model: str
-    serving_model: str
+    form: FormName
 
 
 LOOKS = {
-    "plain": Look(LITE0, PHOTO_KERAS_MODEL, PHOTO_SERVING_MODEL),
-    "faded": Look(LITE1, FADED_KERAS_MODEL, FADED_SERVING_MODEL),
+    "plain": Look(LITE0, "plain"),
+    "faded": Look(LITE1, "faded mirrored"),
 }
 
 
@@ -313,8 +308,7 @@ def fit(
             "fashion-mnist": len(thumbnails),
         },
         "command": command,
-        "initial": None if initial is None else record_of(initial, look.keras_model),
-    }
+    } | descent([] if initial is None else [(initial, 1.0)], look.form)
     if not open_run(run, config):
         return
     keras.utils.set_random_seed(recipe.seed)
@@ -322,7 +316,7 @@ def fit(
     if initial is None:
         load_imagenet_weights(model, look.variant)
     else:
-        model.load_weights(weights_of(initial, look.keras_model))
+        model.load_weights(weights_of(initial, look.form))
     freeze(model, recipe.frozen_blocks)
     optimizer = keras.optimizers.AdamW(
         OneCycle(recipe.learning_rate, recipe.epochs * recipe.batches),

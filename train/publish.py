@@ -28,8 +28,10 @@ from huggingface_hub import (
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from fashion_classifier import Bundle, FashionClassifier, FashionClassifierError, HubError, InvalidBundleError, hub
-from fashion_classifier.bundle import HDF5_MODEL, KERAS_MODEL, MANIFEST, sha256
+from fashion_classifier.bundle import HDF5_MODEL, MANIFEST, sha256
 from train.networks.calibration import BINS, plot_reliability
+from train.networks.lineage import history_of
+from train.networks.runs import keras_file
 from train.pictures.fashion_mnist import Pictures, load_fashion_mnist
 from train.reports.photos import ask_photos, measure, to_markdown
 from train.reports.thumbnails import Evaluation, evaluate
@@ -98,8 +100,6 @@ def check_bundle(bundle: Bundle, version: str) -> None:
             f"The manifest of {bundle.path} says version {manifest.version!r}, you publish {version}: export it again with "
             f"--version {version.removeprefix('v')}, or publish it as v{manifest.version}."
         )
-    if missing := set(bundle.networks) - manifest.files.keys():
-        raise PublishError(f"The manifest of {bundle.path} lists no {' and no '.join(sorted(missing))}: export it again.")
     try:
         for name in manifest.files:
             bundle.file(name)
@@ -151,7 +151,9 @@ def stage(bundle: Bundle, folder: Path, *, hdf5: bool = False) -> Bundle:
     if hdf5 and HDF5_MODEL not in staged.manifest.files:
         import keras  # here: it loads a backend
 
-        keras.models.load_model(staged.file(KERAS_MODEL), compile=False, safe_mode=True).save(folder / HDF5_MODEL)
+        keras.models.load_model(staged.file(keras_file(staged, "canonical")), compile=False, safe_mode=True).save(
+            folder / HDF5_MODEL
+        )
         files = staged.manifest.files | {HDF5_MODEL: sha256(folder / HDF5_MODEL)}
         (folder / MANIFEST).write_text(replace(staged.manifest, files=files).to_json(), encoding="utf-8")
         staged = Bundle(folder)
@@ -162,7 +164,7 @@ def write_card(staged: Bundle, report: Report, repo: str, version: str) -> None:
     """Add the model card and its figures to a staged bundle."""
     manifest = staged.manifest
     (staged.path / FIGURES).mkdir(exist_ok=True)
-    figure = report.evaluation.plot(f"{manifest.architecture} {manifest.version}")
+    figure = report.evaluation.plot(f"{manifest.experts['thumbnail'].architecture} {manifest.version}")
     same_bytes = {"Software": None}  # for the same numbers
     figure.savefig(staged.path / FIGURES / "confusion.png", metadata=same_bytes)
     figure = plot_reliability({"Fashion-MNIST test images": report.evaluation.calibration})
@@ -184,12 +186,20 @@ def write_card(staged: Bundle, report: Report, repo: str, version: str) -> None:
         repo=repo,
         version=version,
         manifest=manifest,
+        runs=runs_of_experts(staged),
         parameters=manifest.metrics.get("parameters"),
         evaluation=report.evaluation,
         photos=report.photos,
         photos_table=to_markdown(report.photos) if report.photos else "",
     )
     card.save(staged.path / CARD)
+
+
+def runs_of_experts(bundle: Bundle) -> list[dict[str, Any]]:
+    """The records of the runs that the experts' networks are from, each once, that for thumbnails first."""
+    networks, runs = history_of(bundle)
+    files = [member.file for expert in bundle.manifest.experts.values() for member in expert.members]
+    return [runs[key] for key in dict.fromkeys(networks[file] for file in files if file in networks)]
 
 
 def eval_results(report: Report) -> list[EvalResult]:

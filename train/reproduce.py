@@ -106,7 +106,7 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
         export(
             "resnet",
             *("--segmentation", f"{sources.initial or out / 'segmentation'}"),
-            *("--photo-run", f"{out / 'photos'}", "--faded-run", f"{out / 'faded'}", *photos),
+            *("--photo-run", f"{out / 'photos'}", "--photo-run", f"{out / 'faded'}", *photos),
         ),
         Step("train.reports.thumbnails", (bundle, *data, *report)),
         Step("train.reports.photos", (bundle, *photos, *street, *report)),

@@ -26,6 +26,7 @@ from keras import layers, ops
 from fashion_classifier.bundle import SEGMENTATION_MODEL
 from fashion_classifier.segmentation import MAP_SIDE, SIDE, as_input
 from train.networks.efficientnet import LITE0, features, freeze, load_imagenet_weights
+from train.networks.lineage import descent
 from train.networks.runs import WEIGHTS, OneCycle, export_float16, finish, open_run, typed_command
 from train.pictures.boxes import box_of, widened
 from train.pictures.grabcut import grabcut_mask
@@ -210,7 +211,7 @@ def fit(recipe: Recipe, phones: Sequence[PhonePhoto], streets: Sequence[StreetPh
         "recipe": dataclasses.asdict(recipe),
         "data": {"phone photos": len(phones), "street photos": len(streets)},
         "command": command,
-    }
+    } | descent([])
     if open_run(run, config):
         keras.utils.set_random_seed(recipe.seed)
         model = network()

@@ -20,10 +20,10 @@ import numpy.typing as npt
 from keras import ops
 from scipy.special import softmax
 
-from fashion_classifier.bundle import PREPROCESSING_VERSION
 from train.networks.architectures import ARCHITECTURES
+from train.networks.lineage import descent
 from train.networks.losses import SetCrossEntropy
-from train.networks.runs import OneCycle, finish, open_run, record_of, typed_command, weights_of
+from train.networks.runs import OneCycle, finish, open_run, typed_command, weights_of
 from train.pictures.fashion_mnist import FashionMNIST, Pictures, load_fashion_mnist
 from train.pictures.feedback import load_feedback
 from train.pictures.outliers import outlier_thumbnails
@@ -167,10 +167,8 @@ def fit(recipe: Recipe, data: FashionMNIST, run: Path, *, initial: Path | None =
     config = {
         "recipe": dataclasses.asdict(recipe),
         "data": {"training": len(data.training), "validation": len(data.validation)},
-        "preprocessing": PREPROCESSING_VERSION,
         "command": command,
-        "initial": None if initial is None else record_of(initial),
-    }
+    } | descent([] if initial is None else [(initial, 1.0)])
     if not open_run(run, config):
         return
     training = Pictures.joined([data.training, outlier_thumbnails(recipe.outliers)]) if recipe.outliers else data.training

@@ -11,16 +11,16 @@ import json
 import shutil
 from pathlib import Path
 
-from fashion_classifier.bundle import KERAS_MODEL
 from train import photos
 from train.networks.architectures import ARCHITECTURES
-from train.networks.runs import CONFIG, HISTORY, WEIGHTS, load_config, record_of, typed_command, weights_of
+from train.networks.lineage import descent
+from train.networks.runs import CONFIG, HISTORY, WEIGHTS, form_of, load_config, typed_command, versions, weights_of
 
 
 def average(run: Path, of: Path, other: Path, share: float, *, command: str = "") -> None:
     """Write the run folder `run`: weights (1 - share) * of + share * other, normalization statistics as well.
 
-    Recipe, data and history are those of `of`; what both networks were is under "averaged" in config.json.
+    The recipe is that of `of`, without epochs, as is history.csv; what both networks were is in config.json.
 
     Args:
         run: The folder to write.
@@ -35,21 +35,21 @@ def average(run: Path, of: Path, other: Path, share: float, *, command: str = ""
     """
     if not 0 < share < 1:
         raise ValueError(f"The share must be above 0 and below 1, received {share}.")
-    config = load_config(of)
-    recipe = config["recipe"]
-    if "look" in recipe:
-        network, of_bundle = photos.network(recipe["look"]), photos.LOOKS[recipe["look"]].keras_model
-    else:
-        network, of_bundle = ARCHITECTURES[recipe["architecture"]](), KERAS_MODEL
-    parts = [{"share": 1 - share, "training": config}, {"share": share, "training": record_of(other, of_bundle)}]
-    kept = {name: value for name, value in config.items() if name not in ("initial", "averaged")}
-    record = kept | {"command": command, "averaged": parts}
+    recipe = load_config(of)["recipe"]
+    form = form_of(recipe)
+    network = photos.network(recipe["look"]) if "look" in recipe else ARCHITECTURES[recipe["architecture"]]()
+    config = {
+        "recipe": recipe | {"epochs": 0},
+        "data": {},
+        "command": command,
+        "versions": versions(),
+    } | descent([(of, 1 - share), (other, share)], form)
     if (run / CONFIG).is_file():
-        if load_config(run).get("averaged") != parts:
+        if load_config(run).get("parents") != config["parents"]:
             raise ValueError(f"{run} holds another run; choose another folder.")
         print(f"{run} is finished already.")
         return
-    network.load_weights(weights_of(other, of_bundle))
+    network.load_weights(weights_of(other, form))
     others = network.get_weights()
     network.load_weights(weights_of(of))
     pairs = zip(network.get_weights(), others, strict=True)
@@ -57,7 +57,7 @@ def average(run: Path, of: Path, other: Path, share: float, *, command: str = ""
     run.mkdir(parents=True, exist_ok=True)
     network.save_weights(run / WEIGHTS)
     shutil.copy(of / HISTORY, run)
-    (run / CONFIG).write_text(json.dumps(record, indent=2) + "\n")
+    (run / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
 
 
 def main(options: list[str] | None = None) -> None:

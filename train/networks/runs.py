@@ -13,10 +13,12 @@ from typing import Any, Protocol
 import keras
 from keras import ops
 
-from fashion_classifier.bundle import FADED_KERAS_MODEL, KERAS_MODEL, PHOTO_KERAS_MODEL, Bundle
+from fashion_classifier.bundle import MANIFEST, Bundle
+from fashion_classifier.manifest import PREPROCESSING_VERSION, FormName
 from train.networks.architectures import ARCHITECTURES
 
 CONFIG, HISTORY, WEIGHTS, BACKUP = "config.json", "history.csv", "model.weights.h5", "backup"
+ANCESTORS = "ancestors"  # in config.json: the records of the runs that this one descends from, by their keys
 
 
 def load_config(run: Path) -> dict[str, Any]:
@@ -45,27 +47,36 @@ def load_network(run: Path) -> keras.Model:
     return model
 
 
-def weights_of(source: Path, of_bundle: str = KERAS_MODEL) -> Path:
-    """The weights that a finished run left, or the Keras file `of_bundle` of a bundle's folder.
+def form_of(recipe: dict[str, Any]) -> FormName:
+    """The form of pictures that the network of a recipe is for."""
+    looks: dict[str, FormName] = {"plain": "plain", "faded": "faded mirrored"}
+    form: FormName = recipe["form"] if "form" in recipe else looks[recipe["look"]] if "look" in recipe else "canonical"
+    return form
+
+
+def weights_of(source: Path, form: FormName = "canonical") -> Path:
+    """The weights that a finished run left, or the Keras file of a bundle's network for a form of pictures.
 
     Raises:
         FileNotFoundError: The folder holds neither.
     """
-    for path in (source / WEIGHTS, source / of_bundle):
-        if path.is_file():
-            return path
-    raise FileNotFoundError(f"{source} holds neither the {WEIGHTS} of a finished run nor a bundle's {of_bundle}.")
+    if (source / WEIGHTS).is_file():
+        return source / WEIGHTS
+    if (source / MANIFEST).is_file():
+        return Bundle(source).file(keras_file(Bundle(source), form))
+    raise FileNotFoundError(f"{source} holds neither the {WEIGHTS} of a finished run nor a bundle.")
 
 
-def record_of(source: Path, of_bundle: str = KERAS_MODEL) -> dict[str, Any]:
-    """How the network that `weights_of` finds was trained."""
-    if (source / CONFIG).is_file():
-        return load_config(source)
-    manifest = Bundle(source).manifest
-    of_photos = PHOTO_KERAS_MODEL, FADED_KERAS_MODEL
-    if manifest.photo and of_bundle in of_photos:
-        return manifest.photo.training[of_photos.index(of_bundle)]
-    return manifest.training
+def keras_file(bundle: Bundle, form: FormName) -> str:
+    """The name of the Keras file of a bundle's network for a form of pictures.
+
+    Raises:
+        FileNotFoundError: The bundle has no such network.
+    """
+    files = {member.form: member.keras for expert in bundle.manifest.experts.values() for member in expert.members}
+    if form not in files:
+        raise FileNotFoundError(f"{bundle.path} has no network for the form {form!r}, only for {', '.join(map(repr, files))}.")
+    return files[form]
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
@@ -94,6 +105,10 @@ class Batches(Protocol):
 def open_run(run: Path, config: dict[str, Any]) -> bool:
     """Write down what a run will do, or see that the folder holds the same; False where it is finished already.
 
+    Args:
+        run: The folder.
+        config: Recipe, data, command, parents and ancestors (`train.networks.lineage.descent`). The versions are added.
+
     Raises:
         ValueError: The folder holds a run of another recipe, other data or another start.
     """
@@ -103,12 +118,14 @@ def open_run(run: Path, config: dict[str, Any]) -> bool:
         for part in ("recipe", "data"):
             if stored[part] != config[part]:
                 raise ValueError(f"{run} holds a run of another {part}, {stored[part]}; choose another folder.")
-        if stored.get("initial") != config.get("initial"):
+        if stored.get("parents") != config["parents"]:
             raise ValueError(f"{run} holds a run that started from another network; choose another folder.")
     if (run / WEIGHTS).is_file():
         print(f"{run} is finished already.")
         return False
-    (run / CONFIG).write_text(json.dumps(config | {"versions": versions()}, indent=2) + "\n")
+    (run / CONFIG).write_text(
+        json.dumps(config | {"preprocessing": PREPROCESSING_VERSION, "versions": versions()}, indent=2) + "\n"
+    )
     return True
 
 

@@ -19,7 +19,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from fashion_classifier import LABELS, Bundle, FashionClassifier
-from fashion_classifier.bundle import KERAS_MODEL, SERVING_MODEL
 from train.networks.runs import load_history
 from train.pictures.fashion_mnist import Pictures, load_fashion_mnist
 from train.reports.thumbnails import Evaluation, score_predictions
@@ -49,18 +48,23 @@ def load(runs: list[Path], test: Pictures) -> Entry:
     (classifier, *_), run = classifiers, runs[0]
     predictions, *others = (classifier.predict(list(test.images)) for classifier in classifiers)
     evaluation = score_predictions(test.groups, predictions)
+    thumbnail = classifier.bundle.manifest.experts["thumbnail"]
     right = [[found.label == label for found, label in zip(other, test.groups, strict=True)] for other in others]
     return Entry(
-        name=classifier.bundle.manifest.architecture,
+        name=thumbnail.architecture,
         accuracies=[evaluation.accuracy, *(float(np.mean(each)) for each in right)],
         evaluation=evaluation,
         answers=[prediction.label for prediction in predictions],
         parameters=classifier.bundle.manifest.metrics["parameters"],
-        bytes_keras=(run / "bundle" / KERAS_MODEL).stat().st_size,
-        bytes_serving=(run / "bundle" / SERVING_MODEL).stat().st_size,
+        bytes_keras=_bytes(run / "bundle", {member.keras for member in thumbnail.members}),
+        bytes_serving=_bytes(run / "bundle", {member.file for member in thumbnail.members}),
         milliseconds=_milliseconds(classifier, test),
         history=load_history(run),
     )
+
+
+def _bytes(folder: Path, files: set[str]) -> int:
+    return sum((folder / file).stat().st_size for file in files)
 
 
 def _milliseconds(classifier: FashionClassifier, pictures: Pictures, runs: int = 200) -> float:
@@ -192,7 +196,7 @@ def main() -> None:
     test = load_fashion_mnist(arguments.data).test
     by_name: dict[str, list[Path]] = {}
     for run in arguments.runs:
-        by_name.setdefault(Bundle(run / "bundle").manifest.architecture, []).append(run)
+        by_name.setdefault(Bundle(run / "bundle").manifest.experts["thumbnail"].architecture, []).append(run)
     entries = [load(runs, test) for runs in by_name.values()]
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)

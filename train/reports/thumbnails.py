@@ -159,7 +159,8 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "evaluation.json").write_text(evaluation.to_json())
     (arguments.out / "evaluation.md").write_text(evaluation.to_markdown(), encoding="utf-8")
-    evaluation.plot(f"{classifier.bundle.manifest.architecture} {classifier.version}").savefig(arguments.out / "confusion.png")
+    name = classifier.bundle.manifest.experts["thumbnail"].architecture
+    evaluation.plot(f"{name} {classifier.version}").savefig(arguments.out / "confusion.png")
     plot_reliability({"Fashion-MNIST test images": evaluation.calibration}).savefig(arguments.out / "reliability.png")
     print(evaluation.to_markdown())
 

@@ -1,0 +1,87 @@
+"""`CanonicalImage` -> what a network takes: the forms of a picture by name, each with the way back to the photo."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from fashion_classifier.images import UInt8Array
+from fashion_classifier.manifest import FormName
+from fashion_classifier.preprocessing import SIZE, VIEW_SIZE, CanonicalImage, Geometry, fade
+from fashion_classifier.segmentation import as_input
+
+Float32Array = npt.NDArray[np.float32]
+
+FADED = 0.8  # how much white the surroundings of the garment are mixed with in the faded form
+
+
+@dataclass(frozen=True)
+class Form:
+    """A rendering of a picture.
+
+    Attributes:
+        shape: Of one picture: side, side, channels.
+        draw: A picture in this form, (side, side, channels) uint8.
+        scale: (n, side, side, channels) uint8 -> float32 in the range that the networks take.
+        geometry: The way from a picture in this form back to the photo.
+    """
+
+    shape: tuple[int, int, int]
+    draw: Callable[[CanonicalImage], UInt8Array]
+    scale: Callable[[UInt8Array], Float32Array]
+    geometry: Callable[[CanonicalImage], Geometry]
+
+    def render(self, images: Sequence[CanonicalImage]) -> Float32Array:
+        """n pictures, at least one, as the input of a network: (n, side, side, channels) float32."""
+        return self.scale(np.stack([self.draw(image) for image in images]))
+
+
+def _canonical(image: CanonicalImage) -> UInt8Array:
+    return image.pixels[..., np.newaxis]
+
+
+def _in_unit(pixels: UInt8Array) -> Float32Array:
+    return pixels.astype(np.float32) / np.float32(255)
+
+
+def _plain(image: CanonicalImage) -> UInt8Array:
+    return image.view
+
+
+def _faded(image: CanonicalImage) -> UInt8Array:
+    """The view with the garment's surroundings faded towards white, which tells it from its neighbours."""
+    return fade(image.view, image.view_mask, FADED)
+
+
+def _garment(image: CanonicalImage) -> UInt8Array:
+    """The view, and in a fourth channel where the garment is in it."""
+    return np.dstack([image.view, image.view_mask])
+
+
+def _of_canonical(image: CanonicalImage) -> Geometry:
+    return image.geometry
+
+
+def _of_view(image: CanonicalImage) -> Geometry:
+    return image.view_geometry
+
+
+def _mirrored(form: Form) -> Form:
+    """The form left to right."""
+    return replace(
+        form,
+        draw=lambda image: form.draw(image)[:, ::-1],
+        geometry=lambda image: replace(form.geometry(image), mirrored=True),
+    )
+
+
+_CANONICAL = Form((SIZE, SIZE, 1), _canonical, _in_unit, _of_canonical)  # in [0, 1]
+_VIEW = (VIEW_SIZE, VIEW_SIZE, 3)  # RGB, in [-1, 1]
+FORMS: dict[FormName, Form] = {
+    "canonical": _CANONICAL,
+    "canonical mirrored": _mirrored(_CANONICAL),
+    "plain": Form(_VIEW, _plain, as_input, _of_view),
+    "faded mirrored": _mirrored(Form(_VIEW, _faded, as_input, _of_view)),
+    "garment": Form((VIEW_SIZE, VIEW_SIZE, 4), _garment, as_input, _of_view),
+}
