@@ -74,6 +74,14 @@ def loopback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopba
 
 
 @pytest.fixture(scope="session")
+def tiny_bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Bundles of "thumbnail" alone, with "one look" at photos and with "two looks"; who changes one changes a copy."""
+    from tests.tiny_bundles import write_bundles  # imported here: it loads TensorFlow
+
+    return write_bundles(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
 def thumbnails() -> Pictures:
     """200 images of the Fashion-MNIST test set, the first 20 of each class (Zalando SE, MIT licence)."""
     with np.load(Path(__file__).parent / "fixtures" / "fashion-mnist-200.npz") as stored:

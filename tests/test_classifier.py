@@ -3,7 +3,6 @@ import io
 import json
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
@@ -24,18 +24,11 @@ from fashion_classifier import (
     canonicalize,
     predict,
 )
-from fashion_classifier.bundle import (
-    DEFAULT_MODEL,
-    FADED_KERAS_MODEL,
-    FADED_SERVING_MODEL,
-    KERAS_MODEL,
-    MANIFEST,
-    PHOTO_KERAS_MODEL,
-    PHOTO_SERVING_MODEL,
-    SEGMENTATION_MODEL,
-    SERVING_MODEL,
-)
+from fashion_classifier.bundle import DEFAULT_MODEL, MANIFEST, SEGMENTATION_MODEL, Bundle
+from fashion_classifier.forms import FORMS
 from fashion_classifier.images import to_gray
+from fashion_classifier.manifest import MOST_BYTES
+from tests.tiny_bundles import change, changed
 from train.pictures.fashion_mnist import ENVIRONMENT_VARIABLE, Pictures, load_fashion_mnist
 from train.reports.thumbnails import evaluate
 
@@ -47,18 +40,24 @@ with (ONCE_FAILED / "photos.csv").open(newline="") as file:
 
 
 @pytest.fixture
-def variant(tmp_path: Path) -> Callable[..., FashionClassifier]:
-    """The embedded bundle with other values in its manifest."""
+def variant(tiny_bundles: dict[str, Path], tmp_path: Path) -> Callable[..., FashionClassifier]:
+    """A tiny bundle with other values in its manifest."""
 
-    def make(*, photo: dict[str, Any] | None = {}, **changes: Any) -> FashionClassifier:  # noqa: B006 - only read
-        folder = Path(tempfile.mkdtemp(dir=tmp_path))
-        shutil.copytree(DEFAULT_MODEL, folder, dirs_exist_ok=True)
-        manifest = json.loads((folder / MANIFEST).read_text())
-        photo = None if photo is None else manifest["photo"] | photo
-        (folder / MANIFEST).write_text(json.dumps(manifest | {"photo": photo} | changes))
-        return FashionClassifier.from_pretrained(folder)
+    def make(kind: str = "two looks", **values: Any) -> FashionClassifier:
+        folder = Path(tempfile.mkdtemp(dir=tmp_path)) / "bundle"
+        return FashionClassifier.from_pretrained(changed(tiny_bundles[kind], folder, **values))
 
     return make
+
+
+def asked(file: str, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """What the interpreter itself answers to one input: (10,)."""
+    interpreter = Interpreter(str(DEFAULT_MODEL / file))
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], inputs[np.newaxis].astype(np.float32))
+    interpreter.invoke()
+    (logits,) = interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).astype(np.float64)
+    return np.asarray(logits)
 
 
 def test_every_example_gets_its_name(example_labels: dict[Path, str]) -> None:
@@ -89,61 +88,40 @@ def test_the_manifest_tells_the_truth_of_the_whole_test_set() -> None:
 
 def test_probabilities_against_the_interpreter_and_scipy(thumbnails: Pictures) -> None:
     classifier = FashionClassifier.from_pretrained()
-    manifest = classifier.bundle.manifest
-    interpreter = Interpreter(str(DEFAULT_MODEL / SERVING_MODEL))
-    interpreter.allocate_tensors()
+    expert = classifier.bundle.manifest.experts["thumbnail"]
     image = thumbnails.images[3]
-    views = [image, np.fliplr(image)] if manifest.flip else [image]
-    logits = []
-    for view in views:
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], view.reshape(1, 28, 28, 1).astype(np.float32) / 255)
-        interpreter.invoke()
-        logits.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0])
-    softened = softmax(np.array(logits, np.float64) / manifest.temperature, axis=1).mean(axis=0)
-    expected = np.where(softened > manifest.smoothing / 9.8, softened - manifest.smoothing / 10, softened / 50)
+    logits = np.stack([asked("thumbnail.tflite", view[..., np.newaxis] / 255) for view in (image, np.fliplr(image))])
+    softened = softmax(logits / expert.temperature, axis=1).mean(axis=0)
+    expected = np.where(softened > expert.smoothing / 9.8, softened - expert.smoothing / 10, softened / 50)
     expected /= expected.sum()
     prediction = classifier.predict(image)
     np.testing.assert_allclose(list(prediction.probabilities.values()), expected, atol=1e-5)
     assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-12)
 
 
-def test_photo_logits_against_the_interpreter() -> None:
-    views = canonicalize("examples/coat.jpg").views
-    found = FashionClassifier.from_pretrained().photo_logits(views[np.newaxis])
-    for name, look, logits in zip((PHOTO_SERVING_MODEL, FADED_SERVING_MODEL), views, found, strict=True):
-        interpreter = Interpreter(str(DEFAULT_MODEL / name))
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], (look[np.newaxis] / 127.5 - 1).astype(np.float32))
-        interpreter.invoke()
-        np.testing.assert_allclose(logits, interpreter.get_tensor(interpreter.get_output_details()[0]["index"]), atol=1e-3)
-
-
-def test_a_photo_is_answered_by_its_own_network() -> None:
+def test_a_photo_is_answered_by_its_own_networks() -> None:
     classifier = FashionClassifier.from_pretrained()
-    photo = classifier.bundle.manifest.photo
-    assert photo is not None
+    expert = classifier.bundle.manifest.experts["photo"]
     for prediction in map(classifier.predict, PHOTOS):
         assert prediction.image.is_photo
-        logits = classifier.photo_logits(prediction.image.views[np.newaxis])
-        assert logits.shape == (2, 1, 10)
-        softened = softmax(logits[:, 0] / photo.temperature, axis=1).mean(axis=0)
-        expected = np.where(softened > photo.smoothing / 9.8, softened - photo.smoothing / 10, softened / 50)
+        logits = np.stack([asked(member.file, FORMS[member.form].render([prediction.image])[0]) for member in expert.members])
+        assert logits.shape == (2, 10)
+        softened = softmax(logits / expert.temperature, axis=1).mean(axis=0)
+        expected = np.where(softened > expert.smoothing / 9.8, softened - expert.smoothing / 10, softened / 50)
         expected /= expected.sum()
-        np.testing.assert_allclose(list(prediction.probabilities.values()), expected, atol=1e-9)
-        share = np.interp(logsumexp(logits[:, 0], axis=1).mean(), photo.energies, np.linspace(0, 1, len(photo.energies)))
-        assert prediction.typicality == pytest.approx(share)
+        np.testing.assert_allclose(list(prediction.probabilities.values()), expected, atol=1e-4)
+        share = np.interp(logsumexp(logits, axis=1).mean(), expert.energies, np.linspace(0, 1, len(expert.energies)))
+        assert prediction.typicality == pytest.approx(share, abs=1e-3)
 
 
 def test_photos_without_a_network_for_photos(variant: Callable[..., FashionClassifier]) -> None:
-    classifier = variant(photo=None)
+    classifier = variant("thumbnail")
     prediction = classifier.predict("examples/coat.jpg")
     assert prediction.image.is_photo
     alone = classifier.predict(prediction.image.pixels)
     assert not alone.image.is_photo
     assert prediction.probabilities == pytest.approx(alone.probabilities, abs=1e-9)
     assert prediction.typicality == pytest.approx(alone.typicality)
-    with pytest.raises(InvalidBundleError, match=r"is not a usable model bundle: it has no networks for photos\.$"):
-        classifier.photo_logits(prediction.image.views[np.newaxis])
 
 
 @pytest.mark.parametrize(("name", "side"), [("dress.jpg", 80), ("dress.jpg", 100), ("sneakers.jpg", 100)])
@@ -180,13 +158,14 @@ def test_the_surer_answer_to_a_gray_picture_counts(variant: Callable[..., Fashio
     shown = np.full((120, 120), 255, np.uint8)
     shown[20:100, 30:90] = np.random.default_rng(0).integers(40, 120, (80, 60))
     low, high = [-2.0, -1.0], [98.0, 99.0]  # energies that make any picture typical, and none
-    by_thumbnails = variant(energies=low, photo={"energies": high}).predict(shown)
+    thumbnail, photo = "experts__thumbnail__energies", "experts__photo__energies"
+    by_thumbnails = variant(**{thumbnail: low, photo: high}).predict(shown)
     assert (by_thumbnails.image.isolation, by_thumbnails.typicality) == ("white background", 1)
-    by_photos = variant(energies=high, photo={"energies": low}).predict(shown)
+    by_photos = variant(**{thumbnail: high, photo: low}).predict(shown)
     assert (by_photos.image.isolation, by_photos.typicality) == ("segmentation", 1)
-    both = variant(energies=low, photo={"energies": low}).predict(shown)
+    both = variant(**{thumbnail: low, photo: low}).predict(shown)
     assert both.confidence == max(by_thumbnails.confidence, by_photos.confidence)
-    assert variant(photo=None).predict(shown).image.isolation == "white background"
+    assert variant("thumbnail").predict(shown).image.isolation == "white background"
 
 
 def test_photos_and_thumbnails_in_one_batch(thumbnails: Pictures) -> None:
@@ -200,7 +179,7 @@ def test_photos_and_thumbnails_in_one_batch(thumbnails: Pictures) -> None:
 def test_typicality_of_a_thumbnail_and_of_a_photo(variant: Callable[..., FashionClassifier]) -> None:
     """Each network's energies count for its own pictures alone."""
     all_below, all_above = [-2.0, -1.0], [98.0, 99.0]
-    classifier = variant(energies=all_above, photo={"energies": all_below})
+    classifier = variant(experts__thumbnail__energies=all_above, experts__photo__energies=all_below)
     thumbnail, photo = classifier.predict([THUMBNAIL, PHOTOS[0]])
     assert (thumbnail.typicality, thumbnail.uncertain) == (0, True)
     assert (photo.typicality, photo.uncertain) == (1, False)
@@ -270,16 +249,18 @@ def test_neither_a_picture_nor_pictures() -> None:
         predict(7)  # type: ignore[call-overload]
 
 
-def test_a_bundle_of_ones_own(variant: Callable[..., FashionClassifier]) -> None:
-    classifier = variant(version="9.9.9")
-    for name in (KERAS_MODEL, PHOTO_KERAS_MODEL, FADED_KERAS_MODEL):
-        (classifier.bundle.path / name).unlink()  # of use to explanations and to training alone
+@pytest.mark.parametrize("kind", ["thumbnail", "one look", "two looks"])
+def test_a_bundle_of_ones_own(variant: Callable[..., FashionClassifier], tiny_bundles: dict[str, Path], kind: str) -> None:
+    classifier = variant(kind, version="9.9.9")
+    for path in classifier.bundle.path.glob("*.keras"):
+        path.unlink()  # of use to explanations and to training alone
     prediction = FashionClassifier.from_pretrained(classifier.bundle.path).predict("examples/coat.jpg")
     assert prediction.model_version == "9.9.9"
-    assert prediction.probabilities == predict("examples/coat.jpg").probabilities
+    unchanged = FashionClassifier.from_pretrained(tiny_bundles[kind]).predict("examples/coat.jpg")
+    assert prediction.probabilities == unchanged.probabilities
 
 
-@pytest.mark.parametrize("name", [SEGMENTATION_MODEL, SERVING_MODEL, PHOTO_SERVING_MODEL, FADED_SERVING_MODEL])
+@pytest.mark.parametrize("name", [SEGMENTATION_MODEL, "thumbnail.tflite", "photo-plain.tflite", "photo-faded-mirrored.tflite"])
 def test_a_bundle_without_one_of_its_networks(variant: Callable[..., FashionClassifier], name: str) -> None:
     folder = variant().bundle.path
     (folder / name).unlink()
@@ -289,13 +270,40 @@ def test_a_bundle_without_one_of_its_networks(variant: Callable[..., FashionClas
 
 def test_networks_in_each_others_place(variant: Callable[..., FashionClassifier]) -> None:
     folder = variant().bundle.path
-    shutil.copy(folder / SERVING_MODEL, folder / PHOTO_SERVING_MODEL)
-    manifest = json.loads((folder / MANIFEST).read_text())
-    manifest["files"][PHOTO_SERVING_MODEL] = manifest["files"][SERVING_MODEL]
-    (folder / MANIFEST).write_text(json.dumps(manifest))
-    problem = "photo.tflite has the shapes [(1, 28, 28, 1), (1, 10)], needed are [(1, 224, 224, 3), (1, 10)]."
+    change(folder, experts__photo__members__1__file="thumbnail.tflite")
+    problem = "thumbnail.tflite has the shapes [(1, 28, 28, 1), (1, 10)], needed are [(1, 224, 224, 3), (1, 10)]."
     with pytest.raises(InvalidBundleError, match=re.escape(problem)):
         FashionClassifier.from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 200_000,
+        '{"format": ' + "[" * 200_000,
+        '{"format": 6}',
+        '{"format": 5}',
+        "\0" * (MOST_BYTES + 1),
+        '{"experts__photo__temperature": 1' + "0" * 400 + "}",
+        '{"experts__photo__temperature": 5e-324}',
+        '{"experts__photo__temperature": NaN}',
+        '{"experts__photo__smoothing": true}',
+        '{"version": "<script>"}',
+        '{"experts__photo__members__0__form": "sketch"}',
+    ],
+    ids=lambda text: text[:50],
+)
+def test_the_embedded_model_answers_where_a_manifest_is_none(tiny_bundles: dict[str, Path], tmp_path: Path, text: str) -> None:
+    folder = changed(tiny_bundles["two looks"], tmp_path / "bundle")
+    if "__" in text or "version" in text:
+        change(folder, **json.loads(text))
+    else:
+        (folder / MANIFEST).write_text(text)
+    classifier, reason = FashionClassifier.from_pretrained_or_default(folder)
+    assert classifier.bundle == Bundle(DEFAULT_MODEL)
+    assert reason is not None
+    assert reason.startswith(f"{folder} is not a usable model bundle: manifest.json ")
+    assert len(reason) < 300
 
 
 def test_no_such_bundle(tmp_path: Path) -> None:

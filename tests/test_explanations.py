@@ -1,4 +1,3 @@
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,21 +19,12 @@ from fashion_classifier import (
     canonicalize,
     explain,
 )
-from fashion_classifier.bundle import (
-    DEFAULT_MODEL,
-    FORMAT,
-    KERAS_MODEL,
-    MANIFEST,
-    PHOTO_KERAS_MODEL,
-    PREPROCESSING_VERSION,
-    Bundle,
-    Manifest,
-    PhotoNetworks,
-    sha256,
-)
+from fashion_classifier.bundle import DEFAULT_MODEL, MANIFEST, SEGMENTATION_MODEL, Bundle, sha256
 from fashion_classifier.explanations import Method
+from fashion_classifier.manifest import FORMAT, PREPROCESSING_VERSION, Expert, ExpertName, FormName, Manifest, Member
 from fashion_classifier.segmentation import as_input
-from train.export_photos import in_half_precision
+from tests.tiny_bundles import change, changed, put
+from train.export import in_half_precision
 from train.photos import network as efficientnet
 
 Float32Array = npt.NDArray[np.float32]
@@ -53,16 +43,21 @@ def linear_network(side: int, kernel: list[list[float]], weights: np.ndarray) ->
     return network
 
 
-def bundle_of(folder: Path, thumbnails: keras.Model, photos: keras.Model | None = None) -> Bundle:
-    thumbnails.save(folder / KERAS_MODEL)
-    files, photo = {KERAS_MODEL: sha256(folder / KERAS_MODEL)}, None
+def bundle_of(folder: Path, thumbnails: keras.Model, photos: keras.Model | None = None, form: FormName = "plain") -> Bundle:
+    """A bundle that explains with these networks; there are none that predict."""
+    experts: dict[ExpertName, Expert] = {"thumbnail": explaining(folder, "thumbnail", thumbnails, "canonical")}
     if photos is not None:
-        photos.save(folder / PHOTO_KERAS_MODEL)
-        files[PHOTO_KERAS_MODEL] = sha256(folder / PHOTO_KERAS_MODEL)
-        photo = PhotoNetworks(("custom", "custom"), 1.0, 0.0, (0.0, 1.0), "features", ({}, {}))
-    fixed = (FORMAT, "0", "custom", LABELS, PREPROCESSING_VERSION, 1.0, 0.0, False, (0.0, 1.0), 0.05, "features")
-    (folder / MANIFEST).write_text(Manifest(*fixed, photo, {}, {}, files).to_json())
+        experts["photo"] = explaining(folder, "photo", photos, form)
+    (folder / SEGMENTATION_MODEL).touch()
+    files = {path.name: sha256(path) for path in folder.iterdir()}
+    manifest = Manifest(FORMAT, "0", LABELS, PREPROCESSING_VERSION, 0.05, experts, {}, files)
+    (folder / MANIFEST).write_text(manifest.to_json())
     return Bundle(folder)
+
+
+def explaining(folder: Path, name: ExpertName, network: keras.Model, form: FormName) -> Expert:
+    network.save(folder / f"{name}.keras")
+    return Expert(1.0, 0.0, (0.0, 1.0), (Member(form, f"{name}.keras", f"{name}.keras", "custom", "features", maps=False),))
 
 
 @pytest.fixture
@@ -102,19 +97,16 @@ def test_an_empty_map_is_said(linear_prediction: Callable[..., Prediction]) -> N
 
 def test_a_layer_that_is_not_there(linear_prediction: Callable[..., Prediction]) -> None:
     prediction = linear_prediction(half_bright(), np.ones((2, 10), np.float32))
-    manifest = replace(prediction.bundle.manifest, explanation_layer="none")
-    (prediction.bundle.path / MANIFEST).write_text(manifest.to_json())
-    with pytest.raises(InvalidBundleError, match=r"model\.keras has no layer 'none', whose maps would explain it\.$"):
+    change(prediction.bundle.path, experts__thumbnail__members__0__explanation_layer="none")
+    with pytest.raises(InvalidBundleError, match=r"thumbnail\.keras has no layer 'none', whose maps would explain it\.$"):
         explain(replace(prediction, bundle=Bundle(prediction.bundle.path)))
 
 
 def test_a_file_that_is_no_network(linear_prediction: Callable[..., Prediction]) -> None:
     prediction = linear_prediction(half_bright(), np.ones((2, 10), np.float32))
-    path = prediction.bundle.file(KERAS_MODEL)
-    path.write_bytes(b"PK of another kind")
-    (path.parent / MANIFEST).write_text(replace(prediction.bundle.manifest, files={KERAS_MODEL: sha256(path)}).to_json())
-    with pytest.raises(InvalidBundleError, match=r"model\.keras is no network that Keras reads\.$"):
-        explain(replace(prediction, bundle=Bundle(path.parent)))
+    put(prediction.bundle.path, "thumbnail.keras", b"PK of another kind")
+    with pytest.raises(InvalidBundleError, match=r"thumbnail\.keras is no network that Keras reads\.$"):
+        explain(replace(prediction, bundle=Bundle(prediction.bundle.path)))
 
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -160,6 +152,17 @@ def test_gradcam_of_a_photo_by_hand(red_and_blue: CanonicalImage, tmp_path: Path
     expected[row : row + height, column : column + 14] = 1
     expected[row : row + height, column + 14] = 28 * 100 / 195 - 14
     np.testing.assert_allclose(explanation.heatmap, expected, atol=1e-3)
+
+
+def test_gradcam_of_a_mirrored_form_by_hand(red_and_blue: CanonicalImage, tmp_path: Path) -> None:
+    # faded surroundings are .8 white, so that beside the garment red is (1, .6, .6) and the map (r - b) / 2 a fifth
+    thumbnails = linear_network(28, [[1.0, -1.0]], np.ones((2, 10), np.float32))
+    bundle = bundle_of(tmp_path, thumbnails, red_against_blue(3, 1), "faded mirrored")
+    explanation = explain(Prediction(dict.fromkeys(LABELS, 0.1), 1.0, red_and_blue, bundle), target="Coat")
+    expected = 0.2 * columns(1, 0, (35, 8, 224, 224)) + 0.8 * columns(1, 0, (50, 70, 195, 100))
+    np.testing.assert_allclose(explanation.on_photo, expected, atol=0.01)
+    assert explanation.heatmap[:, :14].max() == 1
+    assert explanation.heatmap[:, 15:].max() < 1e-3
 
 
 def test_weights_in_half_precision_are_computed_with_in_single(red_and_blue: CanonicalImage, tmp_path: Path) -> None:
@@ -235,9 +238,9 @@ def gradcam(network: keras.Model, layer: str | None, inputs: np.ndarray, label: 
 
 def test_gradcam_of_a_thumbnail_against_tensorflow() -> None:
     prediction = FashionClassifier.from_pretrained().predict(THUMBNAIL)
-    network = keras.models.load_model(DEFAULT_MODEL / KERAS_MODEL, compile=False)
+    network = keras.models.load_model(DEFAULT_MODEL / "thumbnail.keras", compile=False)
     pixels = prediction.image.pixels[..., np.newaxis] / 255
-    expected = gradcam(network, prediction.bundle.manifest.explanation_layer, pixels, "Bag")
+    expected = gradcam(network, "features", pixels, "Bag")
     explanation = explain(prediction, target="Bag")
     np.testing.assert_allclose(explanation.heatmap, expected, atol=1e-4)
     np.testing.assert_allclose(explanation.on_photo, expected, atol=1e-4)
@@ -245,12 +248,11 @@ def test_gradcam_of_a_thumbnail_against_tensorflow() -> None:
 
 def test_gradcam_of_a_photo_against_tensorflow() -> None:
     prediction = FashionClassifier.from_pretrained().predict(PHOTO)
-    image, manifest = prediction.image, prediction.bundle.manifest
-    assert manifest.photo is not None
-    stored = keras.models.load_model(DEFAULT_MODEL / PHOTO_KERAS_MODEL, compile=False)
+    image = prediction.image
+    stored = keras.models.load_model(DEFAULT_MODEL / "photo-plain.keras", compile=False)
     network = efficientnet()
     network.set_weights([weights.astype(np.float32) for weights in stored.get_weights()])
-    seen = gradcam(network, manifest.photo.explanation_layer, image.view / 127.5 - 1, "Coat")
+    seen = gradcam(network, "head_relu", image.view / 127.5 - 1, "Coat")
     expected = image.view_geometry.project(seen)
     np.testing.assert_allclose(explain(prediction, target="Coat").on_photo, expected / expected.max(), atol=2e-3)
 
@@ -276,38 +278,51 @@ def test_wrong_method_and_target() -> None:
         explain(prediction, target="Hat")
 
 
-def test_a_network_without_convolutions(tmp_path: Path) -> None:
-    prediction = FashionClassifier.from_pretrained().predict(THUMBNAIL)
-    manifest = replace(prediction.bundle.manifest, explanation_layer=None)
-    (tmp_path / MANIFEST).write_text(manifest.to_json())
+def test_a_network_without_convolutions(tiny_bundles: dict[str, Path], tmp_path: Path) -> None:
+    folder = changed(tiny_bundles["thumbnail"], tmp_path / "bundle", experts__thumbnail__members__0__explanation_layer=None)
     with pytest.raises(ExplanationError, match="has no convolutional layer, and class activation maps need one"):
-        explain(replace(prediction, bundle=Bundle(tmp_path)))
+        explain(FashionClassifier.from_pretrained(folder).predict(THUMBNAIL))
 
 
-@pytest.mark.parametrize(("name", "picture"), [(KERAS_MODEL, THUMBNAIL), (PHOTO_KERAS_MODEL, PHOTO)])
-def test_a_changed_network_is_not_loaded(tmp_path: Path, name: str, picture: str) -> None:
-    folder = shutil.copytree(DEFAULT_MODEL, tmp_path / "bundle")
+@pytest.mark.parametrize(("name", "picture"), [("thumbnail.keras", THUMBNAIL), ("photo-plain.keras", PHOTO)])
+def test_a_changed_network_is_not_loaded(tiny_bundles: dict[str, Path], tmp_path: Path, name: str, picture: str) -> None:
+    folder = changed(tiny_bundles["two looks"], tmp_path / "bundle")
     (folder / name).write_bytes(b"something else")
     prediction = FashionClassifier.from_pretrained(folder).predict(picture)
     with pytest.raises(ModelIntegrityError, match=rf"{name} has the checksum"):
         explain(prediction)
 
 
-def test_another_backend_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    folder = shutil.copytree(DEFAULT_MODEL, tmp_path / "bundle")
-    prediction = FashionClassifier.from_pretrained(folder).predict("examples/coat.jpg")
+def test_another_backend_is_said(monkeypatch: pytest.MonkeyPatch, tiny_bundles: dict[str, Path], tmp_path: Path) -> None:
+    prediction = FashionClassifier.from_pretrained(changed(tiny_bundles["one look"], tmp_path / "bundle")).predict(PHOTO)
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(ExplanationError, match="need Keras on TensorFlow, it runs on jax: set KERAS_BACKEND=tensorflow"):
         explain(prediction)
 
 
-def test_a_network_that_was_changed_after_its_first_use_is_not_used_again(tmp_path: Path) -> None:
-    folder = shutil.copytree(DEFAULT_MODEL, tmp_path / "bundle")
-    prediction = FashionClassifier.from_pretrained(folder).predict(PHOTO)
-    assert not explain(prediction).empty
-    (folder / PHOTO_KERAS_MODEL).write_bytes(b"something else")
-    with pytest.raises(ModelIntegrityError, match=r"photo\.keras has the checksum"):
-        explain(prediction)
+def test_a_network_is_read_and_verified_once(
+    tiny_bundles: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prediction = FashionClassifier.from_pretrained(changed(tiny_bundles["one look"], tmp_path / "bundle")).predict(PHOTO)
+    verified: list[str] = []
+    read = Bundle.read
+
+    def noted(bundle: Bundle, name: str) -> bytes:
+        verified.append(name)
+        return read(bundle, name)
+
+    monkeypatch.setattr(Bundle, "read", noted)
+    first, second = explain(prediction, target="Coat"), explain(prediction, target="Dress")
+    assert verified == ["photo.keras"]
+    assert np.abs(first.on_photo - second.on_photo).max() > 0.1
+
+
+def test_another_network_in_the_same_folder_is_loaded(tiny_bundles: dict[str, Path], tmp_path: Path) -> None:
+    folder = changed(tiny_bundles["two looks"], tmp_path / "bundle")
+    before = explain(FashionClassifier.from_pretrained(folder).predict(PHOTO), target="Coat")
+    put(folder, "photo-plain.keras", (folder / "photo-faded-mirrored.keras").read_bytes())
+    after = explain(FashionClassifier.from_pretrained(folder).predict(PHOTO), target="Coat")
+    assert np.abs(before.on_photo - after.on_photo).max() > 0.1
 
 
 def test_what_is_no_prediction() -> None:

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,22 +25,29 @@ from fashion_classifier import (
     predict,
 )
 from fashion_classifier.bundle import DEFAULT_MODEL, MANIFEST, sha256
+from fashion_classifier.manifest import FORMAT
 from tests.loopback_hub import READ_TOKEN, Handler, LoopbackHub, Repository, hang
+from tests.tiny_bundles import changed
 
 REPO = "zalando/fashion"
 FIXTURES = Path(__file__).parent / "fixtures"
 GARMENT = np.pad(np.full((20, 12), 200, np.uint8), ((4, 4), (8, 8)))
 
 
+@pytest.fixture(scope="module")
+def bundle(tiny_bundles: dict[str, Path]) -> Path:
+    return tiny_bundles["two looks"]
+
+
 @pytest.fixture
-def versions(loopback: LoopbackHub) -> dict[str, str]:
+def versions(loopback: LoopbackHub, bundle: Path, tmp_path: Path) -> dict[str, str]:
     """Two versions on the Hub with different answers, and their commit ids."""
     repository = loopback.repositories[REPO] = Repository()
     commits = {}
     for version, temperature in (("1.0.0", 1.0), ("1.1.0", 2.0)):
-        manifest = replace(Bundle(DEFAULT_MODEL).manifest, version=version, temperature=temperature)
-        files = {name: (DEFAULT_MODEL / name).read_bytes() for name in manifest.files}
-        commit = repository.commit(files | {MANIFEST: manifest.to_json().encode()}, f"Publish {version}")
+        folder = changed(bundle, tmp_path / version, version=version, experts__thumbnail__temperature=temperature)
+        files = {path.name: path.read_bytes() for path in folder.iterdir()}
+        commit = repository.commit(files, f"Publish {version}")
         repository.tags[f"v{version}"] = commits[f"v{version}"] = commit.id
     return commits
 
@@ -208,7 +214,7 @@ def intercept(loopback: LoopbackHub) -> None:
 
 
 def truncate(loopback: LoopbackHub) -> None:
-    loopback.alter = lambda path, content: content[:-1] if path == "model.tflite" else content
+    loopback.alter = lambda path, content: content[:-1] if path == "thumbnail.tflite" else content
 
 
 def remove_repository(loopback: LoopbackHub) -> None:
@@ -216,7 +222,7 @@ def remove_repository(loopback: LoopbackHub) -> None:
 
 
 def remove_network(loopback: LoopbackHub) -> None:
-    change_head(loopback, {}, without="model.tflite")
+    change_head(loopback, {}, without="thumbnail.tflite")
 
 
 def remove_manifest(loopback: LoopbackHub) -> None:
@@ -246,7 +252,7 @@ AT = r"the Hub \(http://127\.0\.0\.1:\d+\)"
         (intercept, rf"{AT} does not answer as a Hub does; check HF_ENDPOINT, your proxy, or the network's sign-in page\."),
         (truncate, r"its files cannot be had \(Consistency check failed: file should be of size \d+ but has size \d+ .*\)\."),
         (remove_repository, rf"{AT} has no such repository, or not for you; .*"),
-        (remove_network, rf"it is no complete bundle: {AT} has no model\.tflite in it\."),
+        (remove_network, rf"it is no complete bundle: {AT} has no thumbnail\.tflite in it\."),
         (remove_manifest, rf"it is no complete bundle: {AT} has no manifest\.json in it\."),
     ],
 )
@@ -280,14 +286,15 @@ def test_what_hf_xet_raises_is_one_sentence_as_well(kind: type[Exception]) -> No
 
 
 def test_two_that_load_at_once_wait_for_each_other(
-    loopback: LoopbackHub, versions: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    loopback: LoopbackHub, bundle: Path, versions: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub, "TIMEOUT", 0.4)
+    monkeypatch.setattr(hub, "SLOWEST", 500)  # a file of 6 kB may take twelve seconds
 
     def slowly(request: Handler) -> bool:
-        if request.command != "GET" or not request.path.endswith("/model.tflite") or "/cdn/" not in request.path:
+        if request.command != "GET" or not request.path.endswith("/thumbnail.tflite") or "/cdn/" not in request.path:
             return False
-        content = (DEFAULT_MODEL / "model.tflite").read_bytes()
+        content = (bundle / "thumbnail.tflite").read_bytes()
         request.send(200, content[:1000], {"Content-Length": str(len(content))})
         time.sleep(1)
         request.wfile.write(content[1000:])
@@ -353,7 +360,7 @@ def flip(content: bytes, position: int) -> bytes:
     return bytes(changed)
 
 
-@pytest.mark.parametrize("name", [MANIFEST, "model.tflite", "model.keras", "segmentation.tflite", "photo.tflite"])
+@pytest.mark.parametrize("name", [MANIFEST, "thumbnail.tflite", "thumbnail.keras", "segmentation.tflite", "photo-plain.tflite"])
 def test_a_byte_changed_in_the_cache_is_detected(loopback: LoopbackHub, versions: dict[str, str], name: str) -> None:
     good = FashionClassifier.from_pretrained(f"{REPO}@v1.0.0")
     file = good.bundle.path / name
@@ -369,7 +376,7 @@ def test_a_byte_changed_in_the_cache_is_detected(loopback: LoopbackHub, versions
     assert answers(FashionClassifier.from_pretrained(f"{REPO}@v1.0.0")) == answers(good)
 
 
-@pytest.mark.parametrize("name", [MANIFEST, "model.tflite", "model.keras", "segmentation.tflite", "photo.tflite"])
+@pytest.mark.parametrize("name", [MANIFEST, "thumbnail.tflite", "thumbnail.keras", "segmentation.tflite", "photo-plain.tflite"])
 def test_a_byte_changed_on_the_way_is_detected(loopback: LoopbackHub, versions: dict[str, str], name: str) -> None:
     loopback.alter = lambda path, content: flip(content, len(content) // 2) if path == name else content
     with pytest.raises(ModelIntegrityError) as caught:
@@ -377,20 +384,29 @@ def test_a_byte_changed_on_the_way_is_detected(loopback: LoopbackHub, versions: 
     assert caught.value.file.name == name
 
 
-def test_a_file_that_does_not_fit_its_manifest_is_refused(loopback: LoopbackHub, versions: dict[str, str]) -> None:
-    network = (DEFAULT_MODEL / "model.tflite").read_bytes()
-    change_head(loopback, {"model.tflite": flip(network, 1000)})
-    with pytest.raises(ModelIntegrityError, match=r"model\.tflite has the checksum") as caught:
+def test_a_file_that_does_not_fit_its_manifest_is_refused(
+    loopback: LoopbackHub, bundle: Path, versions: dict[str, str]
+) -> None:
+    network = (bundle / "thumbnail.tflite").read_bytes()
+    change_head(loopback, {"thumbnail.tflite": flip(network, 1000)})
+    with pytest.raises(ModelIntegrityError, match=r"thumbnail\.tflite has the checksum") as caught:
         FashionClassifier.from_pretrained(REPO)
-    assert caught.value.expected == sha256(DEFAULT_MODEL / "model.tflite")
+    assert caught.value.expected == sha256(bundle / "thumbnail.tflite")
 
 
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"format": 6}, "has format 6, this package reads 5. It was made for a newer version of this package: update"),
-        ({"preprocessing": "99"}, "it was made for preprocessing version '99', this package has"),
-        ({"labels": ["Hat"]}, "its labels are ('Hat',), this package knows"),
+        (
+            {"format": FORMAT + 1},
+            f"has format {FORMAT + 1}, this package reads {FORMAT}. It was made for a newer version of this package: update",
+        ),
+        (
+            {"format": FORMAT - 1},
+            f"has format {FORMAT - 1}, this package reads {FORMAT}. It was made for an older version of this package: use that",
+        ),
+        ({"preprocessing": "99"}, "was made for preprocessing version '99', this package has"),
+        ({"labels": ["Hat"]}, "has ['Hat'] for labels; allowed is ['T-shirt/top'"),
     ],
 )
 def test_a_bundle_for_another_package_version_says_so(
@@ -405,10 +421,10 @@ def test_a_bundle_for_another_package_version_says_so(
 @pytest.mark.parametrize(
     ("network", "problem"),
     [
-        (b"no network at all", "model.tflite is no network for LiteRT: "),
+        (b"no network at all", "thumbnail.tflite is no network for LiteRT: "),
         (
             FIXTURES / "four-to-three.tflite",
-            "model.tflite has the shapes [(1, 4), (1, 3)], needed are [(1, 28, 28, 1), (1, 10)].",
+            "thumbnail.tflite has the shapes [(1, 4), (1, 3)], needed are [(1, 28, 28, 1), (1, 10)].",
         ),
     ],
 )
@@ -417,8 +433,8 @@ def test_a_published_network_of_another_kind_is_refused(
 ) -> None:
     content = network if isinstance(network, bytes) else network.read_bytes()
     manifest = json.loads(loopback.repositories[REPO].head.files[MANIFEST])
-    manifest["files"]["model.tflite"] = hashlib.sha256(content).hexdigest()
-    change_head(loopback, {"model.tflite": content, MANIFEST: json.dumps(manifest).encode()})
+    manifest["files"]["thumbnail.tflite"] = hashlib.sha256(content).hexdigest()
+    change_head(loopback, {"thumbnail.tflite": content, MANIFEST: json.dumps(manifest).encode()})
     with pytest.raises(InvalidBundleError, match=re.escape(problem)):
         FashionClassifier.from_pretrained(REPO)
 

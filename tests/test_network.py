@@ -4,6 +4,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -64,3 +65,25 @@ def test_a_file_that_is_no_network_is_refused(tmp_path: Path, content: bytes) ->
     (tmp_path / "torn.tflite").write_bytes(content)
     with pytest.raises(InvalidBundleError, match=r"not a usable model bundle: torn\.tflite is no network for LiteRT: "):
         Network(tmp_path / "torn.tflite", inputs=(1, 4), outputs=(1, 3))
+
+
+def test_the_answer_is_known_by_its_shape_among_other_outputs(tiny_bundles: dict[str, Path]) -> None:
+    path = tiny_bundles["one look"] / "photo.tflite"  # its second output are maps
+    inputs = np.random.default_rng(0).uniform(-1, 1, (3, 224, 224, 4)).astype(np.float32)
+    logits = Network(path, inputs=(1, 224, 224, 4), outputs=(1, 10)).run(inputs)
+    maps = Network(path, inputs=(1, 224, 224, 4), outputs=(1, 4, 4, 4)).run(inputs)
+    assert (logits.shape, maps.shape) == ((3, 10), (3, 4, 4, 4))
+    network = keras.models.load_model(path.with_suffix(".keras"), compile=False)
+    np.testing.assert_allclose(logits, network.predict(inputs, verbose=0), rtol=1e-4, atol=1e-3)
+
+
+def test_what_was_read_of_a_file_is_loaded_and_not_the_file(tmp_path: Path) -> None:
+    network = Network(tmp_path / "gone.tflite", FOUR_TO_THREE.read_bytes(), inputs=(1, 4), outputs=(1, 3))
+    np.testing.assert_allclose(network.run(rows(2)), rows(2) @ np.transpose(WEIGHTS), atol=1e-6)
+
+
+def test_a_network_of_other_numbers_is_refused(tmp_path: Path) -> None:
+    network = keras.Sequential([keras.Input((4,), dtype="int32"), keras.layers.Rescaling(1.0)])
+    network.export(tmp_path / "whole.tflite", format="litert", verbose=False)
+    with pytest.raises(InvalidBundleError, match=r"whole\.tflite takes int32 and gives float32, needed is float32\.$"):
+        Network(tmp_path / "whole.tflite", inputs=(1, 4), outputs=(1, 4))

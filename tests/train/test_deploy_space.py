@@ -10,8 +10,8 @@ import pytest
 from gradio_client import Client, handle_file
 from huggingface_hub import HfApi, RepoCard
 
-from fashion_classifier import predict
-from fashion_classifier.bundle import DEFAULT_MODEL, MANIFEST, Bundle
+from fashion_classifier import FashionClassifier
+from fashion_classifier.bundle import MANIFEST, Bundle
 from tests.loopback_hub import READ_TOKEN, WRITE_TOKEN, Handler, LoopbackHub
 from train import deploy_space
 
@@ -22,12 +22,17 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload ra
 
 
 @pytest.fixture
-def published(loopback: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> str:
+def bundle(tiny_bundles: dict[str, Path]) -> Path:
+    return tiny_bundles["two looks"]
+
+
+@pytest.fixture
+def published(loopback: LoopbackHub, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The commit id of version v1.0.0 of the model on the Hub."""
     monkeypatch.setenv("HF_TOKEN", WRITE_TOKEN)
     api = HfApi()
     api.create_repo(MODEL)
-    commit = str(api.upload_folder(repo_id=MODEL, folder_path=DEFAULT_MODEL).oid)
+    commit = str(api.upload_folder(repo_id=MODEL, folder_path=bundle).oid)
     api.create_tag(MODEL, tag="v1.0.0", revision=commit)
     return commit
 
@@ -54,7 +59,7 @@ def test_contact_sheets_of_errors_stay_here(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_dry_run_writes_what_a_space_needs(
-    published: str, loopback: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    published: str, loopback: LoopbackHub, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run(monkeypatch, SPACE, "--model", f"{MODEL}@v1.0.0", "--dry-run", str(tmp_path / "space")) == 0
     staged = files(tmp_path / "space")
@@ -71,7 +76,7 @@ def test_dry_run_writes_what_a_space_needs(
     assert not any(name.startswith(("tests/", "train/", "docs/", ".")) or "__pycache__" in name for name in staged)
     card = RepoCard.load(tmp_path / "space" / "README.md")
     assert card.data["sdk"] == "gradio"
-    names = ",".join([MANIFEST, *Bundle(DEFAULT_MODEL).manifest.files])
+    names = ",".join([MANIFEST, *Bundle(bundle).manifest.files])
     assert card.data["preload_from_hub"] == [f"{MODEL} {names} {published}"]
     assert card.text.strip().startswith("# Fashion classifier")
     assert "docs/" not in card.text
@@ -87,7 +92,7 @@ def test_deploy_pins_the_commit_and_a_rollback_is_another_deploy(
     assert space.variables == {"FASHION_CLASSIFIER_MODEL": f"{MODEL}@{published}"}
     assert {"app.py", "requirements.txt", "fashion_classifier/default_model/manifest.json"} <= space.head.files.keys()
     assert published.encode() in space.head.files["README.md"]
-    assert space.head.message == "Deploy model " + predict("examples/coat.jpg").model_version
+    assert space.head.message == "Deploy model 1.0.0"
 
     space.commit(space.head.files | {"stale.py": b""}, "by hand")
     assert run(monkeypatch, SPACE) == 0
@@ -145,7 +150,7 @@ def test_a_dead_hub(loopback: LoopbackHub, monkeypatch: pytest.MonkeyPatch, caps
 
 @pytest.mark.slow
 def test_the_space_builds_and_answers(
-    published: str, loopback: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    published: str, loopback: LoopbackHub, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the Spaces builder does: requirements.txt alone, one pip call, then the rest and the preloaded model."""
     folder, python = tmp_path / "space", tmp_path / "environment" / "bin" / "python"
@@ -180,7 +185,8 @@ def test_the_space_builds_and_answers(
             _, explanation = client.predict(handle_file("examples/coat.jpg"), api_name="/explain")
         finally:
             process.terminate()
+    expected = FashionClassifier.from_pretrained(bundle).predict("examples/coat.jpg")
     assert answer["model_commit"] == commit
     assert answer["fallback"] is None
-    assert answer["probabilities"] == pytest.approx(predict("examples/coat.jpg").probabilities, abs=1e-5)
+    assert answer["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
     assert explanation["target"] == answer["label"]

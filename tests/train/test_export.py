@@ -1,19 +1,36 @@
+import json
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from PIL import Image
+from scipy.special import softmax
 
 from fashion_classifier import LABELS, Bundle, ExplanationError, FashionClassifier, explain
+from fashion_classifier.bundle import DEFAULT_MODEL, SEGMENTATION_MODEL, TRAINING
 from fashion_classifier.confidence import calibrated
-from train.export import export
+from fashion_classifier.preprocessing import VIEW_SIZE
+from fashion_classifier.segmentation import Segmenter, default_segmenter
+from tests.drawn_garments import photo, shirt
+from train import export as exporting
+from train import photos
+from train.export import Known, calibrated_expert, export, in_half_precision, load_photo_network, phone_pictures
+from train.networks.efficientnet import FEATURES
+from train.networks.lineage import lineage_of_file, lineage_of_run
+from train.networks.runs import WEIGHTS, open_run
 from train.pictures.fashion_mnist import FashionMNIST, Pictures
+from train.pictures.phone import PHOTO_LABELS
 from train.reports.compare import confused_pairs, errors_among, main
 from train.reports.compare import load as load_entry
 from train.reports.compare import to_markdown as compare_markdown
 from train.reports.thumbnails import evaluate, score
 from train.thumbnails import RECIPES, as_input, fit
+
+COLOURS = [(180, 30, 40), (30, 40, 90), (235, 230, 225), (40, 40, 40), (60, 120, 60), (200, 180, 60)]
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +53,17 @@ def runs(data: FashionMNIST, tmp_path_factory: pytest.TempPathFactory) -> list[P
 def test_bundle_of_a_run(runs: list[Path], data: FashionMNIST) -> None:
     classifier = FashionClassifier.from_pretrained(runs[1] / "bundle")
     manifest = classifier.bundle.manifest
-    assert (manifest.version, manifest.architecture, manifest.explanation_layer) == ("0.1.0", "cnn", "features")
-    assert sorted(manifest.files) == ["LICENCES.md", "fashion_model.h5", "model.keras", "model.tflite", "segmentation.tflite"]
+    assert manifest.version == "0.1.0"
+    (member,) = manifest.experts["thumbnail"].members
+    assert (member.form, member.architecture, member.explanation_layer) == ("canonical", "cnn", "features")
+    networks = ["segmentation.tflite", "thumbnail.keras", "thumbnail.tflite"]
+    assert sorted(manifest.files) == ["LICENCES.md", "fashion_model.h5", *networks, "training.json"]
     assert manifest.metrics["serving"]["float32"]["test images named differently"] == 0
     assert manifest.metrics["serving"]["float32"]["largest difference of a probability"] < 1e-4
     measured = evaluate(classifier, data.test.images, data.test.groups)
     assert manifest.metrics["fashion-mnist test"]["accuracy"] == measured.accuracy > 0.5
-    network = keras.models.load_model(classifier.bundle.file("model.keras"), compile=False)
-    served = classifier.thumbnail_logits(data.test.images)[0].argmax(axis=1)
+    network = keras.models.load_model(classifier.bundle.file("thumbnail.keras"), compile=False)
+    served = [LABELS.index(prediction.label) for prediction in classifier.predict(list(data.test.images))]
     assert np.mean(served == network.predict(as_input(data.test.images), verbose=0).argmax(axis=1)) > 0.97
     refused = [prediction.uncertain for prediction in classifier.predict(list(data.validation.images))]
     assert manifest.uncertain_below == np.mean(refused) == 0.05
@@ -89,10 +109,11 @@ def test_a_file_that_someone_already_has(
     answers = classifier.predict(list(data.training.images[:100]))
     found = np.array([list(answer.probabilities.values()) for answer in answers])
     assert np.mean(found.argmax(axis=1) == expected.argmax(axis=1)) > 0.97
-    manifest = bundle.manifest
-    tempered = calibrated(np.log(expected.astype(np.float64) + 1e-30)[np.newaxis], manifest.temperature, manifest.smoothing)
+    expert = bundle.manifest.experts["thumbnail"]
+    tempered = calibrated(np.log(expected.astype(np.float64) + 1e-30)[np.newaxis], expert.temperature, expert.smoothing)
     np.testing.assert_allclose(found, tempered, atol=0.03)
-    assert (bundle.manifest.explanation_layer is None) == flat
+    assert (expert.explained is None) == flat
+    assert lineage_of_file(bundle, "thumbnail.tflite").record["source"] == f"old{suffix}"
 
 
 def test_a_file_of_another_shape(data: FashionMNIST, tmp_path: Path) -> None:
@@ -155,3 +176,224 @@ def test_comparison(runs: list[Path], data: FashionMNIST, tmp_path: Path, monkey
     main()
     names = ["comparison.json", "comparison.md", "confusion-ann.png", "confusion-cnn.png", "curves.png", "rescued.png"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+def test_what_has_seen_mirror_images_is_asked_about_them(data: FashionMNIST, tmp_path: Path) -> None:
+    fit(replace(RECIPES["ann"], epochs=2, batch_size=20, augmentation=True), data, tmp_path / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("train.export.DISAGREEMENT", 0.1)
+        bundle = export(tmp_path / "run", tmp_path / "bundle", version="0.1.0", data=data)
+    members = bundle.manifest.experts["thumbnail"].members
+    assert [(member.form, member.file) for member in members] == [
+        ("canonical", "thumbnail.tflite"),
+        ("canonical mirrored", "thumbnail.tflite"),
+    ]
+    image = data.test.images[0]
+    network = keras.models.load_model(bundle.path / "thumbnail.keras", compile=False)
+    logits = network.predict(as_input(np.stack([image, np.fliplr(image)])), verbose=0).astype(np.float64)
+    expert = bundle.manifest.experts["thumbnail"]
+    softened = softmax(logits / expert.temperature, axis=1).mean(axis=0)
+    found = np.array(list(FashionClassifier(bundle).predict(image).probabilities.values()))
+    assert found.argmax() == softened.argmax()
+
+
+def test_how_the_networks_came_to_be(runs: list[Path]) -> None:
+    bundle = Bundle(runs[1] / "bundle")
+    run = lineage_of_run(runs[1])
+    assert lineage_of_file(bundle, "thumbnail.tflite") == lineage_of_file(bundle, "thumbnail.keras") == run
+    assert (run.record["recipe"]["architecture"], run.record["preprocessing"], run.record["parents"]) == ("cnn", "3", [])
+    history = json.loads(bundle.read(TRAINING))
+    segmentation = history["runs"][history["networks"][SEGMENTATION_MODEL]]
+    assert segmentation == {"source": f"segmentation.tflite of version {Bundle(DEFAULT_MODEL).manifest.version}", "parents": []}
+
+
+def test_the_history_of_a_segmentation_network(runs: list[Path], data: FashionMNIST, tmp_path: Path) -> None:
+    run = tmp_path / "segmentation"
+    open_run(run, {"recipe": {"epochs": 24}, "data": {}, "command": "", "parents": [], "ancestors": {}})
+    shutil.copy(DEFAULT_MODEL / SEGMENTATION_MODEL, run)
+    first = export(runs[1], tmp_path / "first", version="0", data=data, segmentation=run)
+    second = export(runs[1], tmp_path / "second", version="0", data=data, segmentation=first.path)
+    for bundle in (first, second):
+        assert lineage_of_file(bundle, SEGMENTATION_MODEL) == lineage_of_run(run)
+
+
+# Photos
+
+
+def small_network(look: str) -> keras.Model:
+    """In place of EfficientNet-Lite, which takes long to convert."""
+    inputs = keras.Input((VIEW_SIZE, VIEW_SIZE, 3))
+    x = keras.layers.Conv2D(8, 16, strides=16, activation="relu", name=FEATURES)(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, keras.layers.Dense(10)(x), name=f"small-{look}")
+
+
+@pytest.fixture(scope="module")
+def phone_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a validation sender six shirts, one of them called shoes, a hat, and a shop's gray picture on white."""
+    folder = tmp_path_factory.mktemp("photos")
+    (folder / "images").mkdir()
+    rows = [(f"{i}", "95", "Shoes" if i == 5 else "Shirt") for i in range(6)]
+    rows += [("hat", "95", "Hat"), ("shop", "95", "Shirt"), ("training", "181", "Shirt")]
+    (folder / "photos.csv").write_text("image,sender_id,label,kids\n" + "".join(f"{i},{s},{lab},False\n" for i, s, lab in rows))
+    for i, (name, *_) in enumerate(rows):
+        picture = photo(shirt(120, 160), COLOURS[i % 6], (150, 140, 120))
+        if name == "shop":
+            picture = np.where(shirt(120, 160)[..., np.newaxis], 90, 255).repeat(3, 2).astype(np.uint8)
+        Image.fromarray(picture).save(folder / "images" / f"{name}.jpg", quality=95)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures(phone_folder: Path) -> list[Known]:
+    return phone_pictures(phone_folder, default_segmenter())
+
+
+@pytest.fixture(scope="module")
+def photo_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
+    """Finished runs of `train.photos` for either look, as far as an export can tell."""
+    folders = [tmp_path_factory.mktemp("plain"), tmp_path_factory.mktemp("faded")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(photos, "network", small_network)
+        for seed, (folder, look) in enumerate(zip(folders, ("plain", "faded"), strict=True)):
+            recipe = {"recipe": {"epochs": 16, "look": look}, "data": {"phone photos": 3}, "command": f"for {look}"}
+            open_run(folder, recipe | {"parents": [], "ancestors": {}})
+            keras.utils.set_random_seed(seed)
+            photos.network(look).save_weights(folder / WEIGHTS)
+        yield folders
+
+
+@pytest.fixture(scope="module")
+def of_photos(
+    runs: list[Path],
+    data: FashionMNIST,
+    photo_runs: list[Path],
+    pictures: list[Known],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Bundle:
+    out = tmp_path_factory.mktemp("out") / "bundle"
+    return export(runs[0], out, version="0.2.0", data=data, photo_runs=photo_runs, pictures=pictures)
+
+
+def test_an_expert_for_photos(of_photos: Bundle, photo_runs: list[Path]) -> None:
+    manifest = of_photos.manifest
+    expert = manifest.experts["photo"]
+    assert [(member.form, member.file, member.keras) for member in expert.members] == [
+        ("plain", "photo-plain.tflite", "photo-plain.keras"),
+        ("faded mirrored", "photo-faded-mirrored.tflite", "photo-faded-mirrored.keras"),
+    ]
+    assert expert.architecture == "small-plain and small-faded"
+    assert [member.explanation_layer for member in expert.members] == [FEATURES] * 2
+    assert len(expert.energies) == 201
+    assert manifest.metrics["photos"]["parameters"] == 2 * small_network("plain").count_params()
+    for member, run in zip(expert.members, photo_runs, strict=True):
+        assert lineage_of_file(of_photos, member.file) == lineage_of_file(of_photos, member.keras) == lineage_of_run(run)
+
+
+def test_what_was_measured_is_what_the_bundle_answers(of_photos: Bundle, phone_folder: Path) -> None:
+    measured = of_photos.manifest.metrics["photos"]
+    assert measured["validation photos"] == 6  # neither the hat nor what needed no segmentation
+    assert measured["largest difference of a probability"] < 0.05
+    accepted = [PHOTO_LABELS["Shoes" if i == 5 else "Shirt"] for i in range(6)]
+    predictions = FashionClassifier(of_photos).predict([phone_folder / "images" / f"{i}.jpg" for i in range(6)])
+    right = [prediction.label in labels for prediction, labels in zip(predictions, accepted, strict=True)]
+    assert measured["validation accuracy"] == pytest.approx(np.mean(right))
+    # these are the pictures whose energies the manifest has: the least typical one is at 0, the most typical one at 1
+    assert sorted(prediction.typicality for prediction in predictions) == pytest.approx(np.linspace(0, 1, 6), abs=0.02)
+
+
+def test_thumbnails_are_answered_as_without_an_expert_for_photos(
+    of_photos: Bundle, runs: list[Path], data: FashionMNIST, phone_folder: Path
+) -> None:
+    alone = Bundle(runs[0] / "bundle")
+    assert set(alone.manifest.experts) == {"thumbnail"}
+    assert "photos" not in alone.manifest.metrics
+    one, other = FashionClassifier(of_photos), FashionClassifier(alone)
+    for image in data.test.images[:5]:
+        assert one.predict(image).probabilities == pytest.approx(other.predict(image).probabilities, abs=1e-6)
+    picture = phone_folder / "images" / "0.jpg"
+    assert one.predict(picture).probabilities != pytest.approx(other.predict(picture).probabilities, abs=1e-3)
+
+
+def test_the_keras_file_holds_the_trained_network_in_half_precision(of_photos: Bundle, photo_runs: list[Path]) -> None:
+    for member, run in zip(of_photos.manifest.experts["photo"].members, photo_runs, strict=True):
+        stored = keras.models.load_model(of_photos.file(member.keras), compile=False)
+        assert {weights.dtype for weights in stored.get_weights()} == {np.dtype(np.float16)}
+        for half, single in zip(stored.get_weights(), load_photo_network(run).get_weights(), strict=True):
+            np.testing.assert_array_equal(half, single.astype(np.float16))
+
+
+def test_one_network_for_photos_has_a_plain_name(
+    runs: list[Path], data: FashionMNIST, photo_runs: list[Path], pictures: list[Known], tmp_path: Path
+) -> None:
+    faded = photo_runs[1:]
+    bundle = export(runs[0], tmp_path / "bundle", version="0", data=data, photo_runs=faded, pictures=pictures)
+    (member,) = bundle.manifest.experts["photo"].members
+    assert (member.form, member.file, member.keras) == ("faded mirrored", "photo.tflite", "photo.keras")
+
+
+def test_half_precision_keeps_the_layers_and_the_answers() -> None:
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.ReLU(6.0)(keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3, name="maps")(inputs)))
+    model = keras.Model(inputs, keras.layers.Dense(10, name="logits")(keras.layers.GlobalAveragePooling2D()(x)))
+    before = [weights.copy() for weights in model.get_weights()]
+    half = in_half_precision(model)
+    assert [layer.name for layer in half.layers[1:]] == [layer.name for layer in model.layers[1:]]
+    assert half.get_layer("maps").compute_dtype == "float16"
+    picture = np.random.default_rng(0).uniform(-1, 1, (2, 8, 8, 3)).astype(np.float32)
+    np.testing.assert_allclose(half.predict(picture, verbose=0), model.predict(picture, verbose=0), atol=0.02)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_photos_are_explained(of_photos: Bundle, phone_folder: Path) -> None:
+    """Though the network for thumbnails here, a dense one, has no maps."""
+    explanation = explain(FashionClassifier(of_photos).predict(phone_folder / "images" / "0.jpg"), target="Shirt")
+    assert explanation.on_photo.shape == (160, 120)
+    assert np.isfinite(explanation.on_photo).all()
+
+
+def test_calibration_of_any_pictures(of_photos: Bundle) -> None:
+    """Two members that agree with the truth in 3 of 4 pictures: surer answers than that are toned down to it."""
+    logits = np.zeros((2, 400, 10))
+    logits[:, :, 3] = 8.0
+    targets = np.zeros((400, 10), np.float32)
+    targets[:300, 3] = targets[300:, 5] = 1
+    expert = calibrated_expert(of_photos.manifest.experts["photo"].members, logits, targets)
+    answered = calibrated(logits, expert.temperature, expert.smoothing)
+    np.testing.assert_allclose(answered[:, 3], 0.75, atol=0.01)
+    assert expert.members == of_photos.manifest.experts["photo"].members
+    assert expert.energies == pytest.approx([np.log(np.exp(8) + 9)] * 201)
+
+
+def test_networks_for_photos_need_photos_and_a_form_each(
+    runs: list[Path], data: FashionMNIST, photo_runs: list[Path], pictures: list[Known], tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=r"^Networks for photos are calibrated on photos: there are none\.$"):
+        export(runs[0], tmp_path / "bundle", version="0", data=data, photo_runs=photo_runs)
+    twice = [photo_runs[0]] * 2
+    with pytest.raises(ValueError, match=r"^Give one run for each form of photos; these are for 'plain', 'plain'\.$"):
+        export(runs[0], tmp_path / "bundle", version="0", data=data, photo_runs=twice, pictures=pictures)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_folder_without_validation_photos_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "photos.csv").write_text("image,sender_id,label,kids\na,181,Shirt,False\n")
+    with pytest.raises(ValueError, match=r"holds no photo of one of the ten in the validation split to calibrate on\.$"):
+        phone_pictures(tmp_path, Segmenter(DEFAULT_MODEL / SEGMENTATION_MODEL))
+
+
+def test_networks_that_do_not_agree_are_refused(
+    runs: list[Path],
+    data: FashionMNIST,
+    photo_runs: list[Path],
+    pictures: list[Known],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = DEFAULT_MODEL / "photo-plain.tflite"
+    monkeypatch.setattr(exporting, "export_float16", lambda network, path: shutil.copy(other, path))
+    problem = r"^The Keras and the LiteRT network in photo-plain\.tflite differ by 0\.\d+ in a probability, 0\.05 is allowed\.$"
+    with pytest.raises(ValueError, match=problem):
+        export(runs[0], tmp_path / "bundle", version="0", data=data, photo_runs=photo_runs, pictures=pictures)
+    assert not (tmp_path / "bundle").exists()

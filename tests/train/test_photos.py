@@ -17,6 +17,7 @@ from fashion_classifier.segmentation import Segmenter
 from tests.boxed_garments import BAG, BLUE, COAT, GRAY, GREEN, RED, SHIRT, TROUSER, filled
 from tests.drawn_garments import photo, shirt
 from train import photos
+from train.networks.lineage import lineage_of_run
 from train.networks.runs import WEIGHTS, load_config, load_history
 from train.photos import (
     OUTLIERS,
@@ -435,7 +436,7 @@ def test_a_run_leaves_its_folder(run: Path) -> None:
         "without a garment": 1,
         "fashion-mnist": 200,
     }
-    assert (config["command"], config["initial"]) == ("the command", None)
+    assert (config["command"], config["parents"], config["ancestors"]) == ("the command", [], {})
     (row,) = load_history(run)
     assert row["loss"] == pytest.approx(np.log(10), abs=1)
     keras.utils.set_random_seed(TINY.seed)
@@ -461,7 +462,9 @@ def test_a_run_can_start_from_another(run: Path, thumbnails: Pictures, tmp_path:
     started: list[keras.Model] = []
     monkeypatch.setattr(photos, "finish", lambda folder, model, batches, epochs: started.append(model))
     fit(TINY, [SHIRT], [COAT], [NOISE], thumbnails, Half(), tmp_path, initial=run)
-    assert load_config(tmp_path)["initial"] == load_config(run)
+    former = lineage_of_run(run)
+    config = load_config(tmp_path)
+    assert (config["parents"], config["ancestors"]) == ([{"run": former.key, "share": 1.0}], former.runs)
     stored = network()
     stored.load_weights(run / WEIGHTS)
     for a, b in zip(started[0].get_weights(), stored.get_weights(), strict=True):

@@ -2,12 +2,10 @@ import gzip
 import hashlib
 import json
 import os
-import shutil
 import struct
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +15,10 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from fashion_classifier import LABELS, Bundle, FashionClassifier, list_versions, predict
-from fashion_classifier.bundle import DEFAULT_MODEL, FORMAT, HDF5_MODEL, KERAS_MODEL, MANIFEST, sha256
+from fashion_classifier.bundle import HDF5_MODEL, MANIFEST
+from fashion_classifier.manifest import FORMAT
 from tests.loopback_hub import READ_TOKEN, WRITE_TOKEN, Handler, LoopbackHub
+from tests.tiny_bundles import changed
 from train import publish
 from train.pictures.fashion_mnist import load_fashion_mnist
 from train.pictures.splits import split_of
@@ -27,21 +27,9 @@ from train.reports.thumbnails import evaluate
 REPO = "zalando/fashion"
 ROOT = Path(__file__).parent.parent.parent
 UInt8Array = npt.NDArray[np.uint8]
-NETWORKS = Bundle(DEFAULT_MODEL).networks
 
 # huggingface_hub 2.4 hands LFS uploads to httpx2 in a way that httpx2 deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
-
-
-def make_bundle(folder: Path, version: str, **changes: object) -> Path:
-    """The embedded network under another manifest."""
-    folder.mkdir(parents=True)
-    manifest = replace(Bundle(DEFAULT_MODEL).manifest, **{"version": version, "flip": False} | changes)  # type: ignore[arg-type]
-    for name in NETWORKS:
-        shutil.copyfile(DEFAULT_MODEL / name, folder / name)
-    files = {name: sha256(folder / name) for name in NETWORKS}
-    (folder / MANIFEST).write_text(replace(manifest, files=files).to_json())
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +45,15 @@ def thumbnails() -> list[UInt8Array]:
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_bundle(tmp_path_factory.mktemp("bundles") / "first", "1.0.0")
+def bundle(tiny_bundles: dict[str, Path]) -> Path:
+    return tiny_bundles["two looks"]
 
 
 @pytest.fixture(scope="module")
-def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def other_bundle(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As right as `bundle` and less confident."""
-    return make_bundle(tmp_path_factory.mktemp("bundles") / "second", "1.1.0", temperature=3.0)
+    out = tmp_path_factory.mktemp("bundles") / "second"
+    return changed(bundle, out, version="1.1.0", experts__thumbnail__temperature=3.0)
 
 
 @pytest.fixture(scope="module")
@@ -156,14 +145,12 @@ def test_a_version_is_one_commit(loopback: LoopbackHub, run: Run, bundle: Path, 
     assert loopback.repositories[REPO].tags == {"v1.0.0": second.id, "v1.1.0": third.id}
     assert set(second.files) == {
         ".gitattributes",
-        MANIFEST,
-        *NETWORKS,
+        *contents(bundle),
         "README.md",
         "figures/confusion.png",
         "figures/reliability.png",
     }
-    for name in (MANIFEST, *NETWORKS):
-        assert second.files[name] == (bundle / name).read_bytes()
+    assert contents(bundle).items() <= second.files.items()
 
 
 def test_the_same_content_makes_no_new_commit(loopback: LoopbackHub, run: Run, bundle: Path) -> None:
@@ -265,37 +252,41 @@ def test_a_manifest_of_another_version_is_refused(refused: Callable[..., str], b
     )
 
 
-def test_a_bundle_that_was_changed_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
-    folder = make_bundle(tmp_path / "bundle", "1.0.0")
+def test_a_bundle_that_was_changed_is_refused(refused: Callable[..., str], bundle: Path, tmp_path: Path) -> None:
+    folder = changed(bundle, tmp_path / "bundle")
     (folder / "fashion_model.h5").write_bytes(b"")
     assert refused(folder, "v1.0.0") == (
         f"The manifest of {folder} does not list fashion_model.h5: remove it, or export again."
     )
     (folder / "fashion_model.h5").unlink()
-    (folder / KERAS_MODEL).write_bytes(b"other")
+    (folder / "thumbnail.keras").write_bytes(b"other")
     message = refused(folder, "v1.0.0")
-    assert "model.keras has the checksum" in message
+    assert "thumbnail.keras has the checksum" in message
     assert message.endswith("A bundle is published as it was exported: export it again.")
     manifest = json.loads((folder / MANIFEST).read_text())
-    del manifest["files"][KERAS_MODEL]
+    del manifest["files"]["thumbnail.keras"]
     (folder / MANIFEST).write_text(json.dumps(manifest))
-    assert refused(folder, "v1.0.0") == f"The manifest of {folder} lists no model.keras: export it again."
+    assert refused(folder, "v1.0.0") == (
+        f"{folder} is not a usable model bundle: manifest.json has 'thumbnail.keras' for experts.thumbnail.members[0].keras; "
+        "allowed are the names in files."
+    )
 
 
 def test_a_folder_that_is_neither_run_nor_bundle_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     assert refused(tmp_path / "none", "v1.0.0") == f"There is no folder {tmp_path / 'none'}: give a finished run, or a bundle."
 
 
-def test_the_exported_bundle_of_a_run_is_published(loopback: LoopbackHub, run: Run, tmp_path: Path) -> None:
-    make_bundle(tmp_path / "run" / "bundle", "1.0.0")
+def test_the_exported_bundle_of_a_run_is_published(loopback: LoopbackHub, run: Run, bundle: Path, tmp_path: Path) -> None:
+    changed(bundle, tmp_path / "run" / "bundle")
     assert run(tmp_path / "run", "v1.0.0") == 0
     assert head(loopback)[MANIFEST] == (tmp_path / "run" / "bundle" / MANIFEST).read_bytes()
 
 
 @pytest.fixture(scope="module")
-def worse_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Answers for the mean of image and mirror image, where the labels are `bundle`'s answers for the image."""
-    return make_bundle(tmp_path_factory.mktemp("bundles") / "worse", "1.1.0", flip=True)
+def worse_bundle(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Answers for the mirror image, where the labels are `bundle`'s answers for the image."""
+    out = tmp_path_factory.mktemp("bundles") / "worse"
+    return changed(bundle, out, version="1.1.0", experts__thumbnail__members__0__form="canonical mirrored")
 
 
 def test_a_worse_version_is_refused_unless_allowed(
@@ -416,7 +407,12 @@ def test_the_card_says_what_was_measured(run: Run, bundle: Path, tmp_path: Path)
     assert set(results) == {"accuracy", "f1", "expected_calibration_error"}
     for part in (
         f"# {REPO} v1.0.0",
-        f"python -m train.publish RUN {REPO} --version v1.0.0",
+        "python -m train.tiny",
+        f"python -m train.publish BUNDLE {REPO} --version v1.0.0",
+        "The network is\ntiny, 1,234 parameters",
+        "divided by the temperature 1.000, of photos by 1.000; of the probabilities, averaged over the forms of a picture (of "
+        "thumbnails canonical; of photos plain, faded mirrored)",
+        "Versions: keras 3.",
         f'from_pretrained("{REPO}", revision="v1.0.0")',
         "Accuracy **90.00%** (95 % interval 76.95% to 96.04%, n = 40)",  # Wilson's formula by hand: centre 0.8649, half 0.0954
         "![Confusion matrix: row true class, column answer](figures/confusion.png)",
@@ -460,7 +456,7 @@ def test_hdf5_is_added_on_request(loopback: LoopbackHub, run: Run, bundle: Path)
     assert loaded.manifest.files[HDF5_MODEL] == hashlib.sha256(head(loopback)[HDF5_MODEL]).hexdigest()
     path = loaded.path.parent / HDF5_MODEL
     path.write_bytes(head(loopback)[HDF5_MODEL])
-    networks = [keras.models.load_model(file, compile=False) for file in (path, bundle / KERAS_MODEL)]
+    networks = [keras.models.load_model(file, compile=False) for file in (path, bundle / "thumbnail.keras")]
     for ours, theirs in zip(*(network.get_weights() for network in networks), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion_classifier import FashionClassifier
+from fashion_classifier import Bundle, FashionClassifier
 from fashion_classifier.bundle import DEFAULT_MODEL
 from tests.drawn_garments import photo, shirt
+from train.networks.lineage import lineage_of_file
 from train.pictures.fashion_mnist import Pictures
 from train.pictures.splits import split_of
 from train.reproduce import Sources, Step, main, run, steps
@@ -123,8 +124,10 @@ def test_the_whole_chain_for_a_moment(sources: Path, tmp_path: Path) -> None:
     main(["--out", str(out), "--version", "9.9.9", *folders, "--initial", str(DEFAULT_MODEL), "--smoke"])
     classifier = FashionClassifier.from_pretrained(out / "resnet" / "bundle")
     assert classifier.version == "9.9.9"
-    assert classifier.bundle.manifest.photo is not None
-    assert classifier.bundle.manifest.training["averaged"][0]["training"]["recipe"]["architecture"] == "resnet"
+    assert [member.form for member in classifier.bundle.manifest.experts["photo"].members] == ["plain", "faded mirrored"]
+    origin = lineage_of_file(classifier.bundle, "thumbnail.tflite")
+    assert [parent["share"] for parent in origin.record["parents"]] == [0.5, 0.5]
+    assert lineage_of_file(Bundle(DEFAULT_MODEL), "thumbnail.tflite").runs.items() <= origin.runs.items()
     assert json.loads((out / "report" / "evaluation.json").read_text())["n"] == 200
     assert json.loads((out / "report" / "photos.json").read_text()).keys() == {"photos", "street"}
     assert (out / "report" / "typicality.md").is_file()

@@ -1,5 +1,4 @@
 import gc
-import json
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from fashion_classifier import predict
 from fashion_classifier.bundle import DEFAULT_MODEL
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, Journal
 from train.networks.architectures import ARCHITECTURES
+from train.networks.lineage import lineage_of, lineage_of_run
 from train.networks.runs import OneCycle, load_config, load_history, load_network
 from train.pictures.fashion_mnist import FashionMNIST, Pictures
 from train.pictures.targets import target
@@ -163,7 +163,9 @@ def test_corrections_of_visitors_are_trained_on(data: FashionMNIST, tmp_path: Pa
 def test_a_run_can_start_from_another(data: FashionMNIST, tmp_path: Path) -> None:
     fit(replace(TINY, epochs=1), data, tmp_path / "first")
     fit(replace(TINY, epochs=1, learning_rate=0.0), data, tmp_path / "second", initial=tmp_path / "first")
-    assert load_config(tmp_path / "second")["initial"] == load_config(tmp_path / "first")
+    first = lineage_of_run(tmp_path / "first")
+    config = load_config(tmp_path / "second")
+    assert (config["parents"], config["ancestors"]) == ([{"run": first.key, "share": 1.0}], first.runs)
     for a, b in zip(load_network(tmp_path / "first").weights, load_network(tmp_path / "second").weights, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 
@@ -172,13 +174,15 @@ def test_a_run_can_start_from_a_bundle(thumbnails: Pictures, tmp_path: Path) -> 
     few = thumbnails.take(np.arange(0, 200, 10))
     recipe = replace(RECIPES["resnet-continued"], epochs=1, batch_size=4, learning_rate=0.0, outliers=2)
     fit(recipe, FashionMNIST(few, few, few), tmp_path, initial=DEFAULT_MODEL)
-    stored = keras.models.load_model(DEFAULT_MODEL / "model.keras", compile=False)
+    stored = keras.models.load_model(DEFAULT_MODEL / "thumbnail.keras", compile=False)
     kernels = {weight.path: weight.numpy() for weight in stored.weights if weight.path.endswith("kernel")}
     found = {weight.path: weight.numpy() for weight in load_network(tmp_path).weights if weight.path.endswith("kernel")}
     assert len(kernels) == len(found) == 11
     for a, b in zip(kernels.values(), found.values(), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert load_config(tmp_path)["initial"] == json.loads((DEFAULT_MODEL / "manifest.json").read_text())["training"]
+    embedded = lineage_of(DEFAULT_MODEL)
+    config = load_config(tmp_path)
+    assert (config["parents"], config["ancestors"]) == ([{"run": embedded.key, "share": 1.0}], embedded.runs)
 
 
 def test_a_finished_run_is_left_alone(data: FashionMNIST, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,10 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-from fashion_classifier.bundle import DEFAULT_MODEL, FADED_KERAS_MODEL, PHOTO_KERAS_MODEL, Bundle
+from fashion_classifier.manifest import FormName
 from train import photos
 from train.networks.architectures import ARCHITECTURES
 from train.networks.average import average, main
+from train.networks.lineage import lineage_of, lineage_of_run
 from train.networks.runs import CONFIG, HISTORY, WEIGHTS, load_config, load_history, load_network, weights_of
 
 RECIPE = {"architecture": "ann", "epochs": 3}
@@ -20,7 +21,7 @@ def write_run(folder: Path, seed: int, recipe: dict[str, Any], network: keras.Mo
     rng = np.random.default_rng(seed)
     network.set_weights([rng.normal(size=weight.shape).astype(np.float32) for weight in network.get_weights()])
     network.save_weights(folder / WEIGHTS)
-    config = {"recipe": recipe, "data": {"training": 7}, "command": f"command {seed}", "initial": {"command": "before"}}
+    config = {"recipe": recipe, "data": {"training": 7}, "command": f"command {seed}", "parents": [], "ancestors": {}}
     (folder / CONFIG).write_text(json.dumps(config))
     (folder / HISTORY).write_text(f"epoch,loss\n0,{seed}.5\n")
     return folder
@@ -45,14 +46,12 @@ def test_what_is_averaged_is_written_down(runs: tuple[Path, Path], tmp_path: Pat
     run = tmp_path / "mixed"
     main(["--run", str(run), "--of", str(runs[1]), "--with", str(runs[0]), "--share", "0.25"])
     config = load_config(run)
-    assert config["recipe"] == RECIPE | {"seed": 1}
-    assert config["data"] == {"training": 7}
+    assert config["recipe"] == RECIPE | {"seed": 1, "epochs": 0}  # nothing was trained, on nothing
+    assert config["data"] == {}
     assert config["command"] == "python -m train.networks.average --run RUN --of OF --with WITH --share 0.25"
-    assert config["averaged"] == [
-        {"share": 0.75, "training": load_config(runs[1])},
-        {"share": 0.25, "training": load_config(runs[0])},
-    ]
-    assert "initial" not in config  # of one of the two: it is under "averaged"
+    keys = [lineage_of_run(folder).key for folder in runs]
+    assert config["parents"] == [{"run": keys[1], "share": 0.75}, {"run": keys[0], "share": 0.25}]
+    assert [config["ancestors"][key]["command"] for key in keys] == ["command 0", "command 1"]
     assert load_history(run) == [{"epoch": 0, "loss": 1.5}]
 
 
@@ -61,25 +60,29 @@ def test_an_average_can_be_averaged_again(runs: tuple[Path, Path], tmp_path: Pat
     average(tmp_path / "again", tmp_path / "half", runs[1], 0.5)
     one, other, again = (load_network(folder).get_weights() for folder in (*runs, tmp_path / "again"))
     np.testing.assert_allclose(again[0], 0.25 * one[0] + 0.75 * other[0], atol=1e-6)
-    first, _ = load_config(tmp_path / "again")["averaged"]
-    assert first["training"]["averaged"][0]["training"] == load_config(runs[0])
+    history = lineage_of_run(tmp_path / "again").runs
+    assert history.keys() == {lineage_of_run(folder).key for folder in (*runs, tmp_path / "half", tmp_path / "again")}
 
 
-@pytest.mark.parametrize(("look", "index"), [("plain", 0), ("faded", 1)])
-def test_a_network_for_photos_with_that_of_a_bundle(look: str, index: int, tmp_path: Path) -> None:
-    of_bundle = (PHOTO_KERAS_MODEL, FADED_KERAS_MODEL)[index]
+@pytest.mark.parametrize(("look", "form"), [("plain", "plain"), ("faded", "faded mirrored")])
+def test_a_network_for_photos_with_that_of_a_bundle(
+    look: str, form: FormName, tiny_bundles: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tiny_bundles["two looks"]
+    monkeypatch.setattr(photos, "network", lambda look: keras.models.load_model(weights_of(bundle, form), compile=False))
     run = write_run(tmp_path / "photos", 0, {"epochs": 16, "look": look}, photos.network(look))
-    average(tmp_path / "mixed", run, DEFAULT_MODEL, 0.4)
+    average(tmp_path / "mixed", run, bundle, 0.4)
     weights = []
-    for folder in (run, DEFAULT_MODEL, tmp_path / "mixed"):
+    for folder in (run, bundle, tmp_path / "mixed"):
         network = photos.network(look)
-        network.load_weights(weights_of(folder, of_bundle))
+        network.load_weights(weights_of(folder, form))
         weights.append(network.get_weights())
     for a, b, c in zip(*weights, strict=True):
         np.testing.assert_allclose(c, 0.6 * a + 0.4 * b, rtol=1e-5, atol=1e-5)
-    manifest = Bundle(DEFAULT_MODEL).manifest
-    assert manifest.photo is not None
-    assert load_config(tmp_path / "mixed")["averaged"][1] == {"share": 0.4, "training": manifest.photo.training[index]}
+    tiny = lineage_of(bundle, form)
+    config = load_config(tmp_path / "mixed")
+    assert config["parents"][1] == {"run": tiny.key, "share": 0.4}
+    assert config["ancestors"] == {lineage_of_run(run).key: lineage_of_run(run).record} | tiny.runs
 
 
 def test_a_finished_average_is_left_alone(runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

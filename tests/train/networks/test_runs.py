@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from fashion_classifier import Bundle
+from fashion_classifier.manifest import PREPROCESSING_VERSION
 from fashion_classifier.network import Network
 from train.networks.runs import (
     BACKUP,
@@ -19,22 +21,31 @@ from train.networks.runs import (
     Batches,
     export_float16,
     finish,
+    form_of,
+    keras_file,
     load_config,
     load_history,
     open_run,
     typed_command,
     versions,
+    weights_of,
 )
 
 Float32Array = npt.NDArray[np.float32]
 
-RUN: dict[str, Any] = {"recipe": {"epochs": 3, "seed": 0}, "data": {"photos": 20}, "command": "python -m train"}
+RUN: dict[str, Any] = {
+    "recipe": {"epochs": 3, "seed": 0},
+    "data": {"photos": 20},
+    "command": "python -m train",
+    "parents": [],
+    "ancestors": {},
+}
 
 
 def test_a_new_run_is_written_down(tmp_path: Path) -> None:
     assert open_run(tmp_path / "runs" / "one", RUN)
     config = load_config(tmp_path / "runs" / "one")
-    assert config == RUN | {"versions": versions()}
+    assert config == RUN | {"preprocessing": PREPROCESSING_VERSION, "versions": versions()}
     assert config["versions"]["keras"] == keras.__version__
     assert config["versions"]["numpy"] == np.__version__
 
@@ -67,10 +78,36 @@ def test_a_folder_of_another_run_is_refused(tmp_path: Path, finished: bool, part
 
 
 def test_a_folder_of_another_start_is_refused(tmp_path: Path) -> None:
-    open_run(tmp_path, RUN | {"initial": {"recipe": {"seed": 1}}})
+    open_run(tmp_path, RUN | {"parents": [{"run": "0123456789ab", "share": 1.0}]})
     with pytest.raises(ValueError, match=r"holds a run that started from another network; choose another folder\.$"):
-        open_run(tmp_path, RUN | {"initial": {"recipe": {"seed": 2}}})
-    assert open_run(tmp_path, RUN | {"initial": {"recipe": {"seed": 1}}})
+        open_run(tmp_path, RUN)
+    assert open_run(tmp_path, RUN | {"parents": [{"run": "0123456789ab", "share": 1.0}]})
+
+
+@pytest.mark.parametrize(
+    ("recipe", "form"),
+    [
+        ({"architecture": "ann"}, "canonical"),
+        ({"look": "plain"}, "plain"),
+        ({"look": "faded"}, "faded mirrored"),
+        ({"form": "garment", "architecture": "lite0"}, "garment"),
+    ],
+)
+def test_the_form_that_a_network_is_for(recipe: dict[str, str], form: str) -> None:
+    assert form_of(recipe) == form
+
+
+def test_weights_of_a_run_and_of_a_bundle(tiny_bundles: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / WEIGHTS).touch()
+    assert weights_of(tmp_path) == tmp_path / WEIGHTS
+    folder = tiny_bundles["two looks"]
+    for form, name in {"canonical": "thumbnail", "plain": "photo-plain", "faded mirrored": "photo-faded-mirrored"}.items():
+        assert weights_of(folder, form) == folder / f"{name}.keras"  # type: ignore[arg-type]
+    with pytest.raises(FileNotFoundError, match=r"no network for the form 'garment', only for 'canonical', 'plain', 'faded m"):
+        keras_file(Bundle(folder), "garment")
+    (tmp_path / WEIGHTS).unlink()
+    with pytest.raises(FileNotFoundError, match=r"holds neither the model\.weights\.h5 of a finished run nor a bundle\.$"):
+        weights_of(tmp_path)
 
 
 class Line(keras.utils.PyDataset):

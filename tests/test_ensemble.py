@@ -1,0 +1,77 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from fashion_classifier import Bundle, CanonicalImage, InvalidBundleError, canonicalize
+from fashion_classifier.ensemble import Ensemble
+from fashion_classifier.forms import FORMS, Float32Array, Form
+from fashion_classifier.manifest import ExpertName, Member
+from tests.drawn_garments import photo, shirt
+
+IMAGES = [canonicalize(photo(shirt(90, 120), colour, (150, 140, 120))) for colour in ((180, 30, 40), (30, 40, 90))]
+
+
+def ensemble_of(bundle: Bundle, name: ExpertName) -> Ensemble:
+    return Ensemble(bundle.path, bundle.manifest.experts[name].members, bundle.read)
+
+
+@pytest.mark.parametrize("kind", ["one look", "two looks"])
+@pytest.mark.parametrize("name", ["thumbnail", "photo"])
+def test_each_member_says_what_keras_says_of_its_form(tiny_bundles: dict[str, Path], kind: str, name: ExpertName) -> None:
+    bundle = Bundle(tiny_bundles[kind])
+    members = bundle.manifest.experts[name].members
+    logits = ensemble_of(bundle, name).logits(IMAGES)
+    assert logits.dtype == np.float64
+    assert logits.shape == (len(members), 2, 10)
+    for member, found in zip(members, logits, strict=True):
+        network = keras.models.load_model(bundle.path / member.keras, compile=False)
+        expected = network.predict(FORMS[member.form].render(IMAGES), verbose=0)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_a_network_that_is_asked_about_two_forms_is_loaded_once(tiny_bundles: dict[str, Path]) -> None:
+    bundle = Bundle(tiny_bundles["thumbnail"])
+    (upright,) = bundle.manifest.experts["thumbnail"].members
+    mirrored = replace(upright, form="canonical mirrored")
+    read: list[str] = []
+
+    def reading(name: str) -> bytes:
+        read.append(name)
+        return bundle.read(name)
+
+    both = Ensemble(bundle.path, [upright, mirrored], reading).logits(IMAGES)
+    assert read == ["thumbnail.tflite"]
+    alone = [Ensemble(bundle.path, [member], bundle.read).logits(IMAGES)[0] for member in (upright, mirrored)]
+    np.testing.assert_array_equal(both, alone)
+    assert np.abs(both[0] - both[1]).max() > 0.1
+
+
+def test_a_form_is_rendered_once(tiny_bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = Bundle(tiny_bundles["one look"])
+    (member,) = bundle.manifest.experts["photo"].members
+    ensemble = Ensemble(bundle.path, [member, member], bundle.read)
+    rendered: list[tuple[int, ...]] = []
+    render = Form.render
+
+    def counted(form: Form, images: Sequence[CanonicalImage]) -> Float32Array:
+        rendered.append(form.shape)
+        return render(form, images)
+
+    monkeypatch.setattr(Form, "render", counted)
+    one, other = ensemble.logits(IMAGES)
+    assert rendered == [(224, 224, 4)]
+    np.testing.assert_array_equal(one, other)
+
+
+def test_a_network_for_another_form_is_refused(tiny_bundles: dict[str, Path]) -> None:
+    bundle = Bundle(tiny_bundles["thumbnail"])
+    member = Member("plain", "thumbnail.tflite", "thumbnail.keras", "tiny", None, maps=False)
+    problem = (
+        r"thumbnail\.tflite has the shapes \[\(1, 28, 28, 1\), \(1, 10\)\], needed are \[\(1, 224, 224, 3\), \(1, 10\)\]\."
+    )
+    with pytest.raises(InvalidBundleError, match=problem):
+        Ensemble(bundle.path, [member], bundle.read)
