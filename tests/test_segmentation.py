@@ -33,7 +33,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[[Network], Segmenter]
 
     def make(network: Network) -> Segmenter:
         class Answering:
-            def __init__(self, path: Path, *, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> None:
+            def __init__(self, path: Path, content: bytes | None, *, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> None:
                 self.shapes = inputs, outputs
 
             def run(self, inputs: Float32Array) -> Float32Array:
