@@ -31,9 +31,9 @@ from fashion_classifier import (
     Prediction,
     explain,
 )
+from fashion_classifier.decoding import FORMATS, is_heic
 from fashion_classifier.explanations import Method
-from fashion_classifier.heic import is_heic
-from fashion_classifier.images import FORMATS, load_image, to_rgb
+from fashion_classifier.images import load_image, to_rgb
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, journal_from_environment
 
 EXAMPLES = Path(__file__).parent / "examples"
