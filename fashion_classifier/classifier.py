@@ -2,8 +2,6 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from types import NoneType
 from typing import TypeGuard, cast, overload
@@ -26,12 +24,12 @@ from fashion_classifier.confidence import Float64Array, calibrated, energy, typi
 from fashion_classifier.errors import FashionClassifierError, InvalidBundleError, InvalidImageError, InvalidReferenceError
 from fashion_classifier.images import ACCEPTED, Picture, UInt8Array
 from fashion_classifier.labels import LABELS
+from fashion_classifier.locks import once
 from fashion_classifier.network import Network
 from fashion_classifier.predictions import Prediction
 from fashion_classifier.preprocessing import SIZE, VIEW_SIZE, CanonicalImage, as_photo, canonicalize
 from fashion_classifier.segmentation import Segmenter, as_input
 
-BATCH = 32  # pictures to a run of the network; more is no faster
 MODEL_VARIABLE = "FASHION_CLASSIFIER_MODEL"  # the model to use where none is named
 
 
@@ -82,6 +80,9 @@ class FashionClassifier:
         except FashionClassifierError as error:
             return cls(Bundle(DEFAULT_MODEL)), str(error)
 
+    def __reduce__(self) -> tuple[type["FashionClassifier"], tuple[Bundle]]:
+        return type(self), (self.bundle,)  # copies and other processes load it anew
+
     @property
     def version(self) -> str:
         return self.bundle.manifest.version
@@ -106,10 +107,8 @@ class FashionClassifier:
                 f"Received an object of type {type(pictures).__name__}.", f"{ACCEPTED[:-1]}, or an iterable of these."
             )
         many = enumerate(cast(Iterable[Picture | CanonicalImage], pictures))
-        predictions: list[Prediction] = []
-        while batch := [self._canonicalize(picture, index) for index, picture in islice(many, BATCH)]:
-            predictions += self._answer(batch)
-        return predictions
+        # one by one: together they would be no faster, and take more memory
+        return [self._answer([self._canonicalize(picture, index)])[0] for index, picture in many]
 
     def _canonicalize(self, picture: Picture | CanonicalImage, index: int | None = None) -> CanonicalImage:
         try:
@@ -183,7 +182,7 @@ def default_classifier() -> FashionClassifier:
     return _classifier(os.environ.get(MODEL_VARIABLE))
 
 
-@lru_cache(maxsize=1)
+@once
 def _classifier(ref: str | None) -> FashionClassifier:
     return FashionClassifier.from_pretrained(ref or None)
 

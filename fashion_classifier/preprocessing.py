@@ -7,7 +7,6 @@ black), 8-bit gray. Of a photo there is also a view in colour, a square around t
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Literal
 
 import cv2
@@ -90,7 +89,7 @@ class CanonicalImage:
         """Whether the garment had to be found in a photo."""
         return self.isolation == "segmentation"
 
-    @cached_property
+    @property
     def view_geometry(self) -> Geometry:
         """The way from `view` back to `photo`."""
         width, height = self.geometry.photo_size
@@ -103,12 +102,12 @@ class CanonicalImage:
         placed = column, row, min(columns, VIEW_SIZE - column), min(rows, VIEW_SIZE - row)
         return Geometry((width, height), (inner_left, inner_top, inner_width, inner_height), placed, VIEW_SIZE)
 
-    @cached_property
+    @property
     def view(self) -> UInt8Array:
         """The square around the garment in colour, (224, 224, 3) uint8."""
         return _cut_square(to_rgb(self.photo), self._square)
 
-    @cached_property
+    @property
     def views(self) -> UInt8Array:
         """What the two networks for photos are shown, one each; their answers are averaged: (2, 224, 224, 3) uint8.
 

@@ -4,7 +4,6 @@ The network was trained on people's clothes in the street and on single garments
 it marks the main one: the largest, most central. Who wants another one passes a crop.
 """
 
-from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from fashion_classifier.bundle import DEFAULT_MODEL, SEGMENTATION_MODEL, Bundle
 from fashion_classifier.images import UInt8Array
+from fashion_classifier.locks import once
 from fashion_classifier.network import Network
 
 BoolArray = npt.NDArray[np.bool_]
@@ -61,7 +61,7 @@ def main_parts(found: BoolArray) -> BoolArray:
     return kept
 
 
-@lru_cache(maxsize=1)
+@once
 def default_segmenter() -> Segmenter:
     """The segmenter of the bundle that this package carries."""
     return Segmenter(Bundle(DEFAULT_MODEL).file(SEGMENTATION_MODEL))
