@@ -2,10 +2,13 @@
 
 import contextlib
 import io
+import json
 import re
 import resource
 import shutil
 import struct
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -241,3 +244,49 @@ def test_the_modules_of_the_package_hide_no_others_from_the_decoder(decoder: Pat
     decoder.write_text("import errors\n")
     expected = "the decoder failed: exit status 1, ModuleNotFoundError: No module named 'errors'."
     assert refusal(SHIRT) == f"The data cannot be decoded, {expected}"
+
+
+HOSTILE: dict[str, Callable[[], bytes]] = {  # 0.4 to 96 MB, of which the pictures took from nine seconds to minutes
+    "JPEG of scans": lambda: jpeg_of_scans(8000, 2000),
+    "WebP": lambda: encode(Image.new("RGB", (8000, 8000)), "WEBP", lossless=True),
+    "PNG of texts": lambda: png_of_chunks(b"tEXt", b"a\0b", 1_500_000),
+    "PPM of comments": lambda: b"P6" + b"\n#" * 15_000_000 + b"\n30 30\n255\n" + bytes(2700),
+    "PPM in digits": lambda: b"P3 4000 4000 255\n" + b"1 " * 48_000_000,
+    "PPM of an odd depth": lambda: b"P6 4000 4000 254\n" + bytes(48_000_000),
+    "BMP of runs": lambda: bmp_of_runs(3000),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_file_is_done_with_in_five_seconds_and_others_go_on(kind: str) -> None:
+    data, beside = HOSTILE[kind](), 0
+    predict("examples/dress.jpg")
+
+    def read() -> float:
+        """The processor's seconds, here and in the process that decodes."""
+        start, children = time.thread_time(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        with contextlib.suppress(InvalidImageError):
+            load_image(data)
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return time.thread_time() - start + ended.ru_utime - children.ru_utime + ended.ru_stime - children.ru_stime
+
+    with ThreadPoolExecutor(1) as pool:
+        hostile = pool.submit(read)
+        while not hostile.done():
+            assert predict("examples/dress.jpg").label == "Dress"
+            beside += not hostile.done()
+    assert hostile.result() < 5
+    assert beside > 0
+
+
+@pytest.mark.slow
+def test_mutated_files_are_read_or_refused() -> None:
+    command = [sys.executable, "-W", "ignore", "-m", "tests.fuzz_decoding", "3000"]
+    child = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert child.returncode == 0, child.stderr[-2000:]
+    found = json.loads(child.stdout)
+    assert found["files"] == 3000
+    assert 300 < found["refused"] < 2700
+    assert found["slowest"] < 5
+    assert found["memory"] < 2**30
