@@ -181,5 +181,7 @@ def _keras_model(path: Path, checksum: str) -> "keras.Model":
     return keras.Model(list(network.inputs), network.outputs[0])  # tf-keras-vis passes its inputs as a list
 
 
-def _in_single_precision(layer: "keras.layers.Layer") -> "keras.layers.Layer":
+def _in_single_precision(layer: "keras.Operation") -> "keras.Operation":
+    if not hasattr(layer, "dtype_policy"):
+        return layer  # an operation such as keras.ops.add computes in what it is given
     return layer.__class__.from_config(layer.get_config() | {"dtype": "float32"})

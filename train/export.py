@@ -1,9 +1,9 @@
-"""Make a bundle from a finished run, or from a 28x28 Keras file that someone already has.
+"""Make a bundle from a finished run.
 
     python -m train.export runs/resnet runs/resnet/bundle --version 1.2.0 --segmentation runs/segmentation \
         --photo-run runs/photos --faded-run runs/faded --photos PHOTOS
-    python -m train.export old_model.h5 bundles/old --version 0.1.0
 
+A Keras file that someone already has becomes one with `python -m train.adopt`.
 Calibrates on validation data, serves int8 weights where validation accuracy stays, checks that the Keras and the LiteRT
 network agree on the whole test set, and writes what it measured into the manifest. Without --segmentation the bundle gets the
 embedded bundle's segmentation network; without --photo-run and --faded-run the network for thumbnails answers photos alone.
@@ -36,12 +36,11 @@ from fashion_classifier.bundle import (
     sha256,
 )
 from fashion_classifier.confidence import Float64Array, calibrated, energy
-from fashion_classifier.preprocessing import SIZE
 from train.export_photos import add_photo_networks
 from train.networks.architectures import FEATURES
 from train.networks.calibration import fit_calibration, quantiles
-from train.networks.runs import load_config, load_network, versions
-from train.pictures.fashion_mnist import FashionMNIST, Pictures, load_fashion_mnist
+from train.networks.runs import load_config, load_network
+from train.pictures.fashion_mnist import FashionMNIST, load_fashion_mnist
 from train.reports.thumbnails import evaluate
 from train.thumbnails import as_input
 
@@ -51,11 +50,12 @@ DISAGREEMENT = 0.005  # share of test images that the two networks may name diff
 
 
 def export(
-    source: Path,
+    source: Path | keras.Model,
     out: Path,
     *,
     version: str,
     data: FashionMNIST,
+    training: dict[str, Any] | None = None,
     segmentation: Path | None = None,
     photo_run: Path | None = None,
     faded_run: Path | None = None,
@@ -65,11 +65,11 @@ def export(
     """Write a bundle.
 
     Args:
-        source: A finished run folder, or a .keras or .h5 file whose network takes 28x28 images and gives ten outputs.
-            Such a file can run code when it is loaded: only those that you trust.
+        source: A finished run folder, or a network that takes (n, 28, 28, 1) float32 in [0, 1] and gives (n, 10) logits.
         out: Folder of the bundle; a former bundle there is replaced, once the new one is whole.
         version: Of the model, such as "1.0.0".
         data: Fashion-MNIST; its validation part calibrates, its test part is measured.
+        training: Where a network is from, for the manifest; a run says it itself.
         segmentation: A finished run of `train.segmentation`, or a bundle; None for the network of the embedded bundle.
         photo_run: A finished run of `train.photos` for photos as they are; None for a bundle without networks for photos.
         faded_run: One for photos with faded surroundings; both or neither.
@@ -77,7 +77,7 @@ def export(
         hdf5: Add fashion_model.h5.
 
     Raises:
-        ValueError: The network has other inputs or outputs, its two forms do not agree, or there are no photos to calibrate on.
+        ValueError: The network's two forms do not agree, or there are no photos to calibrate on.
         FileExistsError: The folder holds something other than a bundle.
     """
     if out.exists() and any(out.iterdir()) and not (out / MANIFEST).is_file():
@@ -90,7 +90,7 @@ def export(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f"{out.name}-") as temporary:
         staged = Path(temporary) / out.name
         _add_segmentation(staged, segmentation or DEFAULT_MODEL)
-        manifest = _add_thumbnail_network(staged, source, version, data, hdf5=hdf5)
+        manifest = _add_thumbnail_network(staged, source, version, data, training or {}, hdf5=hdf5)
         if photo_run is not None and faded_run is not None and photos is not None:
             photo, measured = add_photo_networks(Bundle(staged), photo_run, faded_run, photos)
             _write(staged, replace(manifest, photo=photo, metrics=manifest.metrics | {"photos": measured}))
@@ -106,14 +106,15 @@ def _add_segmentation(out: Path, segmentation: Path) -> None:
     shutil.copy(Path(__file__).parent / LICENCES, out)
 
 
-def _add_thumbnail_network(out: Path, source: Path, version: str, data: FashionMNIST, *, hdf5: bool) -> Manifest:
+def _add_thumbnail_network(
+    out: Path, source: Path | keras.Model, version: str, data: FashionMNIST, training: dict[str, Any], *, hdf5: bool
+) -> Manifest:
     """The network for thumbnails in all its forms, calibrated and measured; a bundle without networks for photos."""
-    if source.is_dir():
+    if isinstance(source, Path):
         network, training = load_network(source), load_config(source)
         architecture, flip = training["recipe"]["architecture"], bool(training["recipe"]["augmentation"])
     else:
-        network, architecture, flip = adopt(source, data.validation), "custom", False
-        training = {"source": source.name, "versions": versions()}
+        network, architecture, flip = source, "custom", False
     network.save(out / KERAS_MODEL)
     if hdf5:
         network.save(out / HDF5_MODEL)
@@ -160,52 +161,6 @@ def _add_thumbnail_network(out: Path, source: Path, version: str, data: FashionM
     return _write(out, replace(manifest, metrics=metrics)).manifest
 
 
-def adopt(path: Path, validation: Pictures) -> keras.Model:
-    """A network from a Keras file as one that takes (n, 28, 28, 1) in [0, 1] and gives logits.
-
-    A softmax at the end is taken off. Whether it wants pixels in [0, 1] or in [0, 255] is measured on validation images.
-    """
-    stored = keras.models.load_model(path, compile=False, safe_mode=True)
-    shape = tuple(stored.input_shape) if isinstance(stored.input_shape, tuple) else stored.input_shape
-    if shape not in ((None, SIZE, SIZE), (None, SIZE, SIZE, 1)) or tuple(stored.output_shape) != (None, len(LABELS)):
-        raise ValueError(
-            f"{path} takes {shape} and gives {stored.output_shape}; needed are (None, 28, 28[, 1]) and (None, {len(LABELS)})."
-        )
-    candidates = [_rewired(stored, scale, flat=len(shape) == 3) for scale in (1.0, 255.0)]
-    truth = validation.targets.argmax(axis=1)
-    accuracies = [np.mean(_logits(model, validation.images, False)[0].argmax(axis=1) == truth) for model in candidates]
-    return candidates[int(np.argmax(accuracies))]
-
-
-def _rewired(stored: keras.Model, scale: float, *, flat: bool) -> keras.Model:
-    """The layers of a network on our inputs, without the softmax at its end."""
-    inputs = keras.Input((SIZE, SIZE, 1))
-    x = keras.layers.Rescaling(scale)(inputs) if scale != 1 else inputs
-    x = keras.layers.Reshape((SIZE, SIZE))(x) if flat else x
-
-    def linear(layer: keras.layers.Layer) -> keras.layers.Layer:
-        config = layer.get_config()
-        if layer is stored.layers[-1] and config.get("activation") == "softmax":
-            config["activation"] = "linear"
-        return layer.__class__.from_config(config)
-
-    last = stored.layers[-1]
-    functional = keras.Model(stored.inputs, last.input if isinstance(last, keras.layers.Softmax) else stored.outputs)
-    copy = keras.models.clone_model(functional, clone_function=linear)
-    copy.set_weights(stored.get_weights())
-    for layer in copy.layers[1:] if _is_chain(copy) else [copy]:
-        x = layer(x)
-    return keras.Model(inputs, x)
-
-
-def _is_chain(model: keras.Model) -> bool:
-    """Whether every layer feeds just the next one, so that they can be called one after the other."""
-    return all(
-        isinstance(layer.input, keras.KerasTensor) and layer.input is before.output
-        for before, layer in zip(model.layers, model.layers[1:], strict=False)
-    )
-
-
 def explanation_layer(network: keras.Model) -> str | None:
     """The layer for class activation maps: the one called "features", else the last convolution."""
     names = [layer.name for layer in network.layers]
@@ -245,7 +200,7 @@ def _write(out: Path, manifest: Manifest) -> Bundle:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", type=Path, help="a finished run folder, or a .keras or .h5 file")
+    parser.add_argument("source", type=Path, help="a finished run folder")
     parser.add_argument("out", type=Path, help="folder of the bundle")
     parser.add_argument("--version", required=True, help='of the model, such as "1.0.0"')
     parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")

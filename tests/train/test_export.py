@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from fashion_classifier import LABELS, Bundle, ExplanationError, FashionClassifier, explain
-from fashion_classifier.confidence import calibrated
 from train.export import export
 from train.pictures.fashion_mnist import FashionMNIST, Pictures
 from train.reports.compare import confused_pairs, errors_among, main
@@ -54,53 +53,6 @@ def test_a_dense_network_has_no_maps(runs: list[Path], data: FashionMNIST) -> No
     prediction = FashionClassifier.from_pretrained(runs[0] / "bundle").predict(data.test.images[0])
     with pytest.raises(ExplanationError, match="has no convolutional layer"):
         explain(prediction)
-
-
-def layered(*, flat: bool, scale: bool, softmax_layer: bool) -> keras.Model:
-    """A network as people have them: with or without channel axis, pixels to 255, softmax as activation or layer."""
-    model = keras.Sequential([keras.Input((28, 28) if flat else (28, 28, 1))])
-    if scale:
-        model.add(keras.layers.Rescaling(1 / 255))
-    if not flat:
-        model.add(keras.layers.Conv2D(4, 3, strides=2, activation="relu"))
-    model.add(keras.layers.Flatten())
-    model.add(keras.layers.Dense(10, activation=None if softmax_layer else "softmax"))
-    if softmax_layer:
-        model.add(keras.layers.Softmax())
-    return model
-
-
-@pytest.mark.parametrize("suffix", [".keras", ".h5"])
-@pytest.mark.parametrize(
-    ("flat", "scale", "softmax_layer"), [(True, True, False), (False, False, True), (False, True, False), (True, False, True)]
-)
-def test_a_file_that_someone_already_has(
-    data: FashionMNIST, tmp_path: Path, flat: bool, scale: bool, softmax_layer: bool, suffix: str
-) -> None:
-    model = layered(flat=flat, scale=scale, softmax_layer=softmax_layer)
-    model.compile("adam", "sparse_categorical_crossentropy")
-    inputs = data.training.images.reshape(-1, *model.input_shape[1:]) / np.float32(1 if scale else 255)
-    model.fit(inputs, data.training.targets.argmax(axis=1), epochs=10, batch_size=20, verbose=0)
-    model.save(tmp_path / f"old{suffix}")
-
-    bundle = export(tmp_path / f"old{suffix}", tmp_path / "bundle", version="0.0.1", data=data)
-    classifier = FashionClassifier(bundle)
-    expected = model.predict(inputs[:100], verbose=0)
-    answers = classifier.predict(list(data.training.images[:100]))
-    found = np.array([list(answer.probabilities.values()) for answer in answers])
-    assert np.mean(found.argmax(axis=1) == expected.argmax(axis=1)) > 0.97
-    manifest = bundle.manifest
-    tempered = calibrated(np.log(expected.astype(np.float64) + 1e-30)[np.newaxis], manifest.temperature, manifest.smoothing)
-    np.testing.assert_allclose(found, tempered, atol=0.03)
-    assert (bundle.manifest.explanation_layer is None) == flat
-
-
-def test_a_file_of_another_shape(data: FashionMNIST, tmp_path: Path) -> None:
-    keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(10)]).save(tmp_path / "big.keras")
-    with pytest.raises(
-        ValueError, match=r"takes \(None, 32, 32, 3\) and gives \(None, 10\); needed are \(None, 28, 28\[, 1\]\)"
-    ):
-        export(tmp_path / "big.keras", tmp_path / "bundle", version="0", data=data)
 
 
 def test_an_export_replaces_nothing_but_a_bundle(runs: list[Path], data: FashionMNIST, tmp_path: Path) -> None:

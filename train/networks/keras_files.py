@@ -1,8 +1,8 @@
 """A Keras file of any age -> the same network in today's Keras.
 
-Keras 3 reads what Keras 3 wrote. Since 2017 Keras 2, alone and inside TensorFlow, wrote layers that were renamed, arguments that
-are no more, and left out some that came later: `updated` brings a stored configuration up to date, and what changed when is told
-here and nowhere else. Building the layers and reading their weights stays Keras's own work.
+Keras 3 reads what Keras 3 wrote. From 2017 on Keras 2, alone and inside TensorFlow, wrote layers that were renamed, arguments
+that are no more, and left out some that came later: `updated` brings a stored configuration up to date, and what changed when
+is told here and nowhere else. Building the layers and reading their weights stays Keras's own work.
 
 Nothing stored is executed: whatever is no layer, operation or function of Keras itself is refused before Keras is loaded.
 """
@@ -83,8 +83,8 @@ RETIRED_ARGUMENTS: dict[str, tuple[Any, ...]] = {  # with the values that mean w
 POLICIES = ("Policy", "PolicyV1", "DTypePolicy", "FloatDTypePolicy")
 FLOATS = ("float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16", "float32")
 RETIRED_LAYERS = ("CuDNNGRU", "CuDNNLSTM", "DenseFeatures", "LocallyConnected1D", "LocallyConnected2D")
-# TensorFlow's functions on tensors, which Keras 2 stored as TFOpLambda, as Keras 3's operations: module, class, and what the
-# arguments that are no tensors are called there
+# TensorFlow's functions on tensors, which TensorFlow 2.4 to 2.15 stored as TFOpLambda, as Keras 3's operations: module, class,
+# and what the arguments that are no tensors are called there
 OPERATIONS: dict[str, tuple[str, str, dict[str, str]]] = {
     "__operators__.add": ("numpy", "Add", {}),
     "add": ("numpy", "Add", {}),
@@ -120,6 +120,24 @@ OPERATIONS: dict[str, tuple[str, str, dict[str, str]]] = {
     "tanh": ("numpy", "Tanh", {}),
     "transpose": ("numpy", "Transpose", {"perm": "axes"}),
     "truediv": ("numpy", "TrueDivide", {}),
+}
+# TensorFlow 2.0 to 2.3 stored its nodes instead, as TensorFlowOpLayer: the function, and the names of its arguments in order
+NODES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "Add": ("math.add", ("x", "y")),
+    "AddV2": ("math.add", ("x", "y")),
+    "ExpandDims": ("expand_dims", ("input", "axis")),
+    "LogSoftmax": ("nn.log_softmax", ("x",)),
+    "Max": ("math.reduce_max", ("x", "axis")),
+    "Mean": ("math.reduce_mean", ("x", "axis")),
+    "Mul": ("math.multiply", ("x", "y")),
+    "RealDiv": ("math.truediv", ("x", "y")),
+    "Relu": ("nn.relu", ("x",)),
+    "Reshape": ("reshape", ("x", "shape")),
+    "Sigmoid": ("nn.sigmoid", ("x",)),
+    "Softmax": ("nn.softmax", ("x",)),
+    "Sub": ("math.subtract", ("x", "y")),
+    "Tanh": ("math.tanh", ("x",)),
+    "Transpose": ("transpose", ("x", "perm")),
 }
 HARD = 1.2  # hard_sigmoid was clip(0.2 x + 0.5, 0, 1); since Keras 3 it is clip(x / 6 + 0.5, 0, 1)
 
@@ -232,7 +250,7 @@ def _checked(path: Path, version: str, config: Config, weights: frozenset[str]) 
     if not isinstance(config, dict) or config.get("class_name") not in MODELS:
         raise UnusableFileError(
             f"{path} holds the class {config.get('class_name')!r} of somebody's own code, and nothing stored is executed. "
-            f"Build the network as a Sequential or functional model, take over the weights with set_weights and save it: {SAVE}."
+            f"Build it as a Sequential or functional model, take over the weights with set_weights and save it: {SAVE}."
         )
     return KerasFile(path, version, config, weights)
 
@@ -290,7 +308,7 @@ def load(file: KerasFile) -> "keras.Model":
     if found != file.weights:
         raise UnusableFileError(
             f"{file.path}: of the stored weights {len(file.weights - found)} were left over, and of the network's "
-            f"{len(found - file.weights)} were not stored. Save it again with the Keras that made it, {file.keras_version}: {SAVE}."
+            f"{len(found - file.weights)} were not stored. Save it again with its own Keras, {file.keras_version}: {SAVE}."
         )
     if file.old:
         for layer in layers:
@@ -308,7 +326,9 @@ def _keep_hard_sigmoid(layer: "keras.layers.Layer") -> None:
         pattern = gates.get(type(layer).__name__)
         if pattern is not None:  # the cells hold the weights
             factors = np.where(pattern, HARD, 1).astype(np.float32)
-            layer.set_weights([weights * np.repeat(factors, weights.shape[-1] // len(pattern)) for weights in layer.get_weights()])
+            layer.set_weights(
+                [weights * np.repeat(factors, weights.shape[-1] // len(pattern)) for weights in layer.get_weights()]
+            )
     if getattr(layer, "activation", None) is hard and type(layer) is not keras.layers.Activation:
         if layer.get_weights() and isinstance(layer, keras.layers.Dense | keras.layers.Conv1D | keras.layers.Conv2D):
             layer.set_weights([HARD * weights for weights in layer.get_weights()])
@@ -353,7 +373,7 @@ class _Update:
         return found
 
     def layer(self, entry: Config) -> Config:
-        name = entry["class_name"]
+        name: str = entry["class_name"]
         if name in MODELS:
             return self.model(entry)
         import keras
@@ -367,7 +387,7 @@ class _Update:
         config = self._arguments(cls, entry["class_name"], entry["config"])
         if self.file.old and config.get("activation") == "hard_sigmoid" and name == "Activation":
             inner = [
-                self._entry("keras.layers", "Rescaling", {"scale": HARD}, {}),
+                self._entry("keras.layers", "Rescaling", {"scale": HARD, "offset": 0.0}, {}),
                 self._entry("keras.layers", "Activation", {"activation": "hard_sigmoid"}, {}),
             ]
             return self._entry("keras", "Sequential", {"name": config["name"], "layers": inner}, {})
@@ -383,16 +403,18 @@ class _Update:
         cls = getattr(module, name, None)
         if isinstance(cls, type) and issubclass(cls, keras.Operation):
             return cls
-        gone = name in RETIRED_LAYERS
+        unknown = "has no more" if name in RETIRED_LAYERS else "does not know"
         raise UnusableFileError(
-            f"{self.file.path} holds a layer {name!r}, which Keras {keras.__version__} {'has no more' if gone else 'does not know'}. "
+            f"{self.file.path} holds a layer {name!r}, which Keras {keras.__version__} {unknown}. "
             f"Build the network with other layers of Keras, train it again or take over the weights, and save it: {SAVE}."
         )
 
     def _arguments(self, cls: type, name: str, stored: Config) -> Config:
         """A layer's arguments by today's names, without those that are no more."""
         accepted, result = _accepted(cls), {}
-        added = {argument: value for (layer, argument), value in ADDED_ARGUMENTS.items() if layer == cls.__name__ and self.file.old}
+        added = {
+            argument: value for (layer, argument), value in ADDED_ARGUMENTS.items() if layer == cls.__name__ and self.file.old
+        }
         for argument, value in (added | stored).items():
             argument = RENAMED_ARGUMENTS.get((name, argument), argument)
             if argument in accepted:
@@ -438,7 +460,10 @@ class _Update:
     def _graph(self, config: Config) -> Config:
         """A functional model of Keras 2, its calls written as Keras 3 writes them."""
         inner = {layer["name"]: layer["class_name"] for layer in config["layers"] if layer["class_name"] in MODELS}
-        references = [*_references([layer["inbound_nodes"] for layer in config["layers"]]), *_references(config["output_layers"])]
+        references = [
+            *_references([layer["inbound_nodes"] for layer in config["layers"]]),
+            *_references(config["output_layers"]),
+        ]
         # Keras 2 counted the making of a model as its first call
         first = {name: min((node for known, node, _ in references if known == name), default=0) for name in inner}
 
@@ -484,23 +509,31 @@ class _Update:
                 for tensors, options in nodes
             ]
             return layer | {"inbound_nodes": known}
-        function = layer["config"]["function"].removeprefix("compat.v1.")
+        config = layer["config"]
+        if len(nodes) != 1:
+            raise UnusableFileError(f"{self.file.path} calls {config['name']} {len(nodes)} times, which is not taken over.")
+        ((tensors, options),) = nodes
+        function = config.get("function", "").removeprefix("compat.v1.")
+        if layer["class_name"] == "TensorFlowOpLayer":
+            function, names = NODES.get(config["node_def"]["op"], (config["node_def"]["op"], ()))
+            constants, given = config["constants"], iter(tensors)
+            values = [constants[str(i)] if str(i) in constants else next(given, None) for i in range(len(names))]
+            renamed = OPERATIONS[function][2] if names else {}
+            tensors = [value for name, value in zip(names, values, strict=True) if name not in renamed]
+            options = {name: value for name, value in zip(names, values, strict=True) if name in renamed}
+            options |= {"keepdims": True} if config["node_def"]["attr"].get("keep_dims", {}).get("b") else {}
         if function not in OPERATIONS:
             raise UnusableFileError(
-                f"{self.file.path} calls tf.{function}, which is not taken over. "
+                f"{self.file.path} calls TensorFlow's {function}, which is not taken over. "
                 f"Build the network with a layer of Keras in its place, take over the weights and save it: {SAVE}."
             )
         module, name, renamed = OPERATIONS[function]
-        (tensors, options), *others = nodes
-        if others:
-            raise UnusableFileError(f"{self.file.path} calls one tf.{function} several times, which is not taken over.")
-        config = {renamed[key]: value for key, value in options.items() if key in renamed}
         further = [value for key, value in options.items() if key not in renamed and key != "name"]
         arguments = [tensors] if function == "concat" else [*tensors, *further]
         return {
             "module": f"keras.src.ops.{module}",
             "class_name": name,
-            "config": {"name": layer["name"]} | config,
+            "config": {"name": layer["name"]} | {renamed[key]: value for key, value in options.items() if key in renamed},
             "registered_name": name,
             "name": layer["name"],
             "inbound_nodes": [{"args": arguments, "kwargs": {}}],
