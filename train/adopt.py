@@ -64,8 +64,11 @@ def main(options: list[str] | None = None) -> None:
             adopted = adopt(arguments.model, data.validation, fed=arguments.input, output=arguments.output)
             training = {"source": arguments.model.name, "adopted": str(adopted), "versions": versions()}
             bundle = export(adopted.network, arguments.out, version=arguments.version, data=data, training=training)
-    except (UnusableFileError, OSError, ValueError) as error:
+    except UnusableFileError as error:
         parser.exit(1, f"{error}\n")
+    except Exception as error:  # noqa: BLE001 - Keras and LiteRT raise many kinds
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        parser.exit(1, f"No bundle was made of {arguments.model}: {reason}\n")
     print(adopted)
     if adopted.accuracy < WEAK:
         print("That is few: it is published as it is, and a longer training would help.")
