@@ -31,9 +31,9 @@ from fashion_classifier import (
     Prediction,
     explain,
 )
+from fashion_classifier.decoding import FORMATS, is_heic
 from fashion_classifier.explanations import Method
-from fashion_classifier.heic import is_heic
-from fashion_classifier.images import FORMATS, load_image, to_rgb
+from fashion_classifier.images import load_image, to_rgb
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, journal_from_environment
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -53,6 +53,9 @@ LAUNCH_OPTIONS: dict[str, Any] = {
     "footer_links": ["api", "settings"],
 }
 MODEL_CALLS: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2}  # as many as a Space has cores
+# apart from predictions, which must not wait for them; one at a time, as the library makes them
+EXPLANATIONS: dict[str, Any] = {"concurrency_id": "explanation", "concurrency_limit": 1}
+MAX_WAITING = 100  # calls in the queue, about ten seconds of predictions; more are told that it is full
 
 # where the configured model cannot be had, the embedded one answers, and says so
 classifier, fallback_reason = FashionClassifier.from_pretrained_or_default()
@@ -379,7 +382,7 @@ def build() -> gr.Blocks:
                 "outputs": reasons,
                 "preprocess": False,
                 "api_visibility": "private",
-            } | MODEL_CALLS
+            } | EXPLANATIONS
             shown.success(**explanation, trigger_mode="always_last")  # the map of a picture that is gone must not stay
             # a picture that cannot be read must not leave the former one's answer standing
             shown.failure(
@@ -406,8 +409,9 @@ def build() -> gr.Blocks:
         endpoint = gr.Button(visible=False)
         endpoint.click(predict_endpoint, picture, answer, preprocess=False, api_name="predict", **MODEL_CALLS)
         endpoint.click(
-            explain_endpoint, [picture, target, method], [heat, reason], preprocess=False, api_name="explain", **MODEL_CALLS
+            explain_endpoint, [picture, target, method], [heat, reason], preprocess=False, api_name="explain", **EXPLANATIONS
         )
+    page.queue(api_open=False, max_size=MAX_WAITING)  # closed: the routes that would pass the queue by
     return page
 
 

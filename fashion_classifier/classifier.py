@@ -2,8 +2,6 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from types import NoneType
 from typing import TypeGuard, cast, overload
@@ -18,12 +16,12 @@ from fashion_classifier.ensemble import Ensemble
 from fashion_classifier.errors import FashionClassifierError, InvalidImageError, InvalidReferenceError
 from fashion_classifier.images import ACCEPTED, Picture
 from fashion_classifier.labels import LABELS
+from fashion_classifier.locks import once
 from fashion_classifier.manifest import ExpertName
 from fashion_classifier.predictions import Prediction
 from fashion_classifier.preprocessing import CanonicalImage, as_photo, canonicalize
 from fashion_classifier.segmentation import Segmenter
 
-BATCH = 32  # pictures to a run of the network; more is no faster
 MODEL_VARIABLE = "FASHION_CLASSIFIER_MODEL"  # the model to use where none is named
 
 
@@ -74,6 +72,9 @@ class FashionClassifier:
         except FashionClassifierError as error:
             return cls(Bundle(DEFAULT_MODEL)), str(error)
 
+    def __reduce__(self) -> tuple[type["FashionClassifier"], tuple[Bundle]]:
+        return type(self), (self.bundle,)  # copies and other processes load it anew
+
     @property
     def version(self) -> str:
         return self.bundle.manifest.version
@@ -98,10 +99,8 @@ class FashionClassifier:
                 f"Received an object of type {type(pictures).__name__}.", f"{ACCEPTED[:-1]}, or an iterable of these."
             )
         many = enumerate(cast(Iterable[Picture | CanonicalImage], pictures))
-        predictions: list[Prediction] = []
-        while batch := [self._canonicalize(picture, index) for index, picture in islice(many, BATCH)]:
-            predictions += self._answer(batch)
-        return predictions
+        # one by one: together they would be no faster, and take more memory
+        return [self._answer([self._canonicalize(picture, index)])[0] for index, picture in many]
 
     def _canonicalize(self, picture: Picture | CanonicalImage, index: int | None = None) -> CanonicalImage:
         try:
@@ -149,7 +148,7 @@ def default_classifier() -> FashionClassifier:
     return _classifier(os.environ.get(MODEL_VARIABLE))
 
 
-@lru_cache(maxsize=1)
+@once
 def _classifier(ref: str | None) -> FashionClassifier:
     return FashionClassifier.from_pretrained(ref or None)
 

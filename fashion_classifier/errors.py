@@ -1,10 +1,19 @@
 """What can go wrong, as exceptions that carry the facts of the failure."""
 
 from pathlib import Path
+from typing import Any
 
 
 class FashionClassifierError(Exception):
-    """Base class of every error that this package raises on purpose."""
+    """Base class of every error that this package raises on purpose; all can be pickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_before, (type(self), self.args), self.__dict__
+
+
+def _made_before(kind: type[FashionClassifierError], args: tuple[Any, ...]) -> FashionClassifierError:
+    """An error without a call of its constructor, which made the message already."""
+    return kind.__new__(kind, *args)
 
 
 class InvalidImageError(FashionClassifierError, ValueError):

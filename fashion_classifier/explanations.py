@@ -4,6 +4,7 @@ TensorFlow is loaded on the first call.
 """
 
 import os
+import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import Lock
@@ -30,6 +31,16 @@ Method = Literal["gradcam", "gradcam++", "scorecam"]
 SCORED_MAPS = 256  # of a layer, those that vary most: Score-CAM runs the network once for each
 
 _lock = Lock()  # around TensorFlow: tf-keras-vis changes the model that it explains
+_forked = False  # from a process that had loaded TensorFlow, whose threads are not here
+
+
+def _remember_the_fork() -> None:
+    global _forked
+    _forked = _forked or "tensorflow" in sys.modules
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_remember_the_fork)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +90,8 @@ def explain(prediction: Prediction, *, method: Method = "gradcam", target: str |
         target: One of the ten names; None for the predicted one.
 
     Raises:
-        ExplanationError: Unknown method or target, a network without convolutions, or TensorFlow or tf-keras-vis not
-            installed.
+        ExplanationError: Unknown method or target, a network without convolutions, TensorFlow or tf-keras-vis not installed,
+            or this process was forked from one that had loaded TensorFlow.
         InvalidBundleError: The Keras model of the prediction's bundle is missing, changed, none, or lacks the layer to explain.
     """
     if not isinstance(prediction, Prediction):
@@ -92,6 +103,10 @@ def explain(prediction: Prediction, *, method: Method = "gradcam", target: str |
     target = prediction.label if target is None else target
     if target not in LABELS:
         raise ExplanationError(f"Unknown target {target!r}; allowed are {', '.join(LABELS)}.")
+    if _forked:
+        raise ExplanationError(
+            "TensorFlow would hang here, in a process forked from one that had loaded it: start processes with 'spawn'."
+        )
     with _lock:
         on_photo, heatmap = _maps(prediction, method, LABELS.index(target))
     return Explanation(prediction, target, method, on_photo, heatmap)
@@ -183,5 +198,7 @@ def _keras_model(bundle: Bundle, name: str, checksum: str) -> "keras.Model":
     return keras.Model(list(network.inputs), network.outputs[0])  # tf-keras-vis passes its inputs as a list
 
 
-def _in_single_precision(layer: "keras.layers.Layer") -> "keras.layers.Layer":
+def _in_single_precision(layer: "keras.Operation") -> "keras.Operation":
+    if not hasattr(layer, "dtype_policy"):
+        return layer  # an operation such as keras.ops.add computes in what it is given
     return layer.__class__.from_config(layer.get_config() | {"dtype": "float32"})

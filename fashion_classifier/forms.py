@@ -8,12 +8,10 @@ import numpy.typing as npt
 
 from fashion_classifier.images import UInt8Array
 from fashion_classifier.manifest import FormName
-from fashion_classifier.preprocessing import SIZE, VIEW_SIZE, CanonicalImage, Geometry, fade
+from fashion_classifier.preprocessing import SIZE, VIEW_SIZE, CanonicalImage, Geometry
 from fashion_classifier.segmentation import as_input
 
 Float32Array = npt.NDArray[np.float32]
-
-FADED = 0.8  # how much white the surroundings of the garment are mixed with in the faded form
 
 
 @dataclass(frozen=True)
@@ -45,15 +43,6 @@ def _in_unit(pixels: UInt8Array) -> Float32Array:
     return pixels.astype(np.float32) / np.float32(255)
 
 
-def _plain(image: CanonicalImage) -> UInt8Array:
-    return image.view
-
-
-def _faded(image: CanonicalImage) -> UInt8Array:
-    """The view with the garment's surroundings faded towards white, which tells it from its neighbours."""
-    return fade(image.view, image.view_mask, FADED)
-
-
 def _garment(image: CanonicalImage) -> UInt8Array:
     """The view, and in a fourth channel where the garment is in it."""
     return np.dstack([image.view, image.view_mask])
@@ -77,11 +66,10 @@ def _mirrored(form: Form) -> Form:
 
 
 _CANONICAL = Form((SIZE, SIZE, 1), _canonical, _in_unit, _of_canonical)  # in [0, 1]
-_VIEW = (VIEW_SIZE, VIEW_SIZE, 3)  # RGB, in [-1, 1]
+_GARMENT = Form((VIEW_SIZE, VIEW_SIZE, 4), _garment, as_input, _of_view)  # RGB and mask, in [-1, 1]
 FORMS: dict[FormName, Form] = {
     "canonical": _CANONICAL,
     "canonical mirrored": _mirrored(_CANONICAL),
-    "plain": Form(_VIEW, _plain, as_input, _of_view),
-    "faded mirrored": _mirrored(Form(_VIEW, _faded, as_input, _of_view)),
-    "garment": Form((VIEW_SIZE, VIEW_SIZE, 4), _garment, as_input, _of_view),
+    "garment": _GARMENT,
+    "garment mirrored": _mirrored(_GARMENT),
 }

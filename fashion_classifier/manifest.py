@@ -16,7 +16,7 @@ FORMAT = 6
 PREPROCESSING_VERSION = "3"  # changes whenever the same picture and mask may give another canonical image or other forms
 MOST_BYTES = 1_000_000  # that are read of a manifest
 
-FormName = Literal["canonical", "canonical mirrored", "plain", "faded mirrored", "garment"]  # `fashion_classifier.forms.FORMS`
+FormName = Literal["canonical", "canonical mirrored", "garment", "garment mirrored"]  # `fashion_classifier.forms.FORMS`
 ExpertName = Literal["thumbnail", "photo"]
 
 

@@ -7,7 +7,9 @@ pictures/. The folder can be mirrored to a dataset on the Hugging Face Hub; whil
 import json
 import logging
 import os
+import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +25,7 @@ from fashion_classifier.predictions import Prediction
 NONE_OF_THE_TEN = "None of the ten"  # what a correction may also say
 PICTURES = "pictures"
 RETRY = 60.0  # seconds between attempts to reach the dataset for the first time
+MAX_LINE = 2**16  # bytes; an event has some hundred
 
 _log = logging.getLogger(__name__)
 
@@ -86,8 +89,10 @@ class Journal:
                 not, one that was kept with an earlier correction goes.
 
         Raises:
-            ValueError: `label` is something else.
+            ValueError: `label` is something else, or `event` no id.
         """
+        if not _is_id(event):
+            raise ValueError(f"Unknown event {event!r}.")
         if label not in (*LABELS, NONE_OF_THE_TEN):
             raise ValueError(f"Unknown label {label!r}; allowed are {', '.join(LABELS)} and {NONE_OF_THE_TEN!r}.")
         picture = f"{PICTURES}/{event}.png"
@@ -155,13 +160,54 @@ def journal_from_environment(default: Path) -> Journal:
 
 
 def read_events(folder: Path) -> list[dict[str, Any]]:
-    """All events of a journal's folder in the order of time; a line that was cut off is left out."""
+    """All events of a journal's folder in the order of time; a line that is none, or was cut off, is left out.
+
+    Whoever writes to the folder, or to the dataset that it is a copy of, is not believed: an event's fields are of the kinds
+    that `Journal` writes, its names are known ones, and a picture is the one of its own id.
+    """
     events = []
     for path in sorted(folder.glob("*.jsonl")):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                event = json.loads(line)
-                events.append(event | {"time": str(event["time"])})
-            except (ValueError, TypeError, KeyError):
-                _log.warning("%s holds a line that is not an event: %.80r", path, line)
-    return sorted(events, key=lambda event: event["time"])
+        with path.open("rb") as file:
+            for line in iter(lambda: file.readline(MAX_LINE), b""):
+                try:
+                    events.append(_event(json.loads(line)))
+                except (ValueError, RecursionError):
+                    _log.warning("%r holds a line that is not an event: %.80r", str(path), line)
+    return sorted(events, key=lambda event: datetime.fromisoformat(event["time"]))
+
+
+def _event(content: Any) -> dict[str, Any]:
+    """What a line says; raises `ValueError` where that is no event."""
+    if not isinstance(content, dict) or content.get("event") not in ("prediction", "correction"):
+        raise ValueError
+    needed = {"time", "id"} if content["event"] == "prediction" else {"time", "id", "label", "answer", "picture"}
+    if not needed <= content.keys() or not all(_FIELDS[name](content[name]) for name in _FIELDS.keys() & content.keys()):
+        raise ValueError
+    if content.get("picture") not in (None, f"{PICTURES}/{content['id']}.png"):
+        raise ValueError
+    return content
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[0-9A-Za-z-]{1,64}", value) is not None
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= 1
+
+
+_FIELDS: dict[str, Callable[[Any], bool]] = {
+    "time": _is_time,
+    "id": _is_id,
+    "label": lambda value: value in (*LABELS, NONE_OF_THE_TEN),
+    "answer": lambda value: value in LABELS,
+    "confidence": _is_share,
+    "typicality": _is_share,
+    "uncertain": lambda value: isinstance(value, bool),
+    "version": lambda value: isinstance(value, str) and value.isprintable(),
+    "input": lambda value: isinstance(value, dict),
+}

@@ -1,19 +1,28 @@
-"""A network in LiteRT's format, ready to run."""
+"""A network in LiteRT's format, ready to run.
 
+Each run takes one thread: those of LiteRT's own would not live on in a forked process, nor know of each other.
+"""
+
+import os
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Semaphore
 
 import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
 from fashion_classifier.errors import InvalidBundleError
+from fashion_classifier.locks import ForkedLock
 
 Float32Array = npt.NDArray[np.float32]
 
-THREADS = 2  # cores of a free Space
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+RUNS = max(1, CORES // 2)  # at once, in a process: pictures are decoded meanwhile, and each takes an interpreter's memory
+
+_turn = ForkedLock(lambda: Semaphore(RUNS))
 
 
 class Network:
@@ -33,6 +42,7 @@ class Network:
             InvalidBundleError: The file is no network, or one of other shapes.
         """
         self._model = path.read_bytes() if content is None else content
+        self._outputs = outputs
         self._idle: deque[Interpreter] = deque()
         try:
             with self._interpreter() as interpreter:
@@ -49,16 +59,17 @@ class Network:
             raise InvalidBundleError(path.parent, f"{path.name} takes {kinds[0]} and gives {kinds[1]}, needed is float32.")
 
     def run(self, inputs: Float32Array) -> Float32Array:
-        """The network's answer to a batch of any size: (n, ...) -> (n, ...) float32."""
-        with self._interpreter() as interpreter:
-            entry = interpreter.get_input_details()[0]
-            if tuple(entry["shape"]) != inputs.shape:
-                interpreter.resize_tensor_input(entry["index"], inputs.shape)
-                interpreter.allocate_tensors()
-            interpreter.set_tensor(entry["index"], inputs)
-            interpreter.invoke()
-            outputs: Float32Array = interpreter.get_tensor(interpreter.get_output_details()[self._answer]["index"])
-            return outputs
+        """The network's answer to a batch of any size: (n, ...) -> (n, ...) float32.
+
+        One after the other: all in one run would be no faster, and keep n times the memory.
+        """
+        outputs = np.empty((len(inputs), *self._outputs[1:]), np.float32)
+        for i in range(len(inputs)):
+            with _turn, self._interpreter() as interpreter:
+                interpreter.set_tensor(interpreter.get_input_details()[0]["index"], inputs[i : i + 1])
+                interpreter.invoke()
+                outputs[i : i + 1] = interpreter.get_tensor(interpreter.get_output_details()[self._answer]["index"])
+        return outputs
 
     @contextmanager
     def _interpreter(self) -> Iterator[Interpreter]:
@@ -66,9 +77,7 @@ class Network:
         try:
             interpreter = self._idle.pop()
         except IndexError:
-            interpreter = Interpreter(model_content=self._model, num_threads=THREADS)
+            interpreter = Interpreter(model_content=self._model, num_threads=1)
             interpreter.allocate_tensors()
-        try:
-            yield interpreter
-        finally:
-            self._idle.append(interpreter)
+        yield interpreter
+        self._idle.append(interpreter)  # not one that failed

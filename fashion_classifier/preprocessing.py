@@ -7,7 +7,6 @@ black), 8-bit gray. Of a photo there is also a view in colour, a square around t
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Literal
 
 import cv2
@@ -91,7 +90,7 @@ class CanonicalImage:
         """Whether the garment had to be found in a photo."""
         return self.isolation == "segmentation"
 
-    @cached_property
+    @property
     def view_geometry(self) -> Geometry:
         """The way from `view` back to `photo`."""
         width, height = self.geometry.photo_size
@@ -104,7 +103,7 @@ class CanonicalImage:
         placed = column, row, min(columns, VIEW_SIZE - column), min(rows, VIEW_SIZE - row)
         return Geometry((width, height), (inner_left, inner_top, inner_width, inner_height), placed, VIEW_SIZE)
 
-    @cached_property
+    @property
     def view(self) -> UInt8Array:
         """The square around the garment in colour, (224, 224, 3) uint8."""
         return _cut_square(to_rgb(self.photo), self._square)
@@ -133,25 +132,13 @@ def _cut_square(photo: UInt8Array, square: tuple[int, int, int]) -> UInt8Array:
     return cv2.resize(padded, (VIEW_SIZE, VIEW_SIZE), interpolation=interpolation).astype(np.uint8)
 
 
-def fade(photo: UInt8Array, garment: UInt8Array, strength: float) -> UInt8Array:
-    """Mix the surroundings of a garment with white.
-
-    Args:
-        photo: (H, W, 3) uint8.
-        garment: (H, W) uint8, 255 on the garment, 0 beside it, in between on its edge.
-        strength: Share of white where there is no garment, in [0, 1].
-    """
-    white = (strength * (1 - garment.astype(np.float32) / 255))[..., np.newaxis]
-    return (photo * (1 - white) + 255 * white).astype(np.uint8)
-
-
 def canonicalize(picture: "Picture | CanonicalImage", segment: Segment | None = None) -> CanonicalImage:
     """Bring any picture of a garment into canonical form.
 
     A 28x28 gray picture is taken as canonical: it passes through bit for bit, or exactly negated if its border is
     bright. So is a canonical picture that was enlarged, after shrinking it back. Other gray pictures on black are taken
     as negatives and trimmed, those on plain white are trimmed as Zalando did. Everything else is a photo: a network finds
-    the main garment, the largest and most central one, and the rest is cut away.
+    the main garment (`fashion_classifier.segmentation`), and the rest is cut away.
 
     Args:
         picture: Anything that holds a picture. Who means another garment than the main one gives a crop.

@@ -1,10 +1,10 @@
-"""Where the main garment is in a photo: the mask that a small network draws.
+"""Where the garment that is meant is in a photo: the mask that a small network draws.
 
 The network was trained on people's clothes in the street and on single garments (train/segmentation.py). Of several garments
-it marks the main one: the largest, most central. Who wants another one passes a crop.
+it marks the one that is pointed at, or else the main one: of a whole person what is worn outermost above the waist, in other
+pictures the largest, most central garment.
 """
 
-from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fashion_classifier.bundle import DEFAULT_MODEL, SEGMENTATION_MODEL, Bundle
 from fashion_classifier.images import UInt8Array
+from fashion_classifier.locks import once
 from fashion_classifier.network import Network
 
 BoolArray = npt.NDArray[np.bool_]
@@ -20,6 +21,7 @@ Float32Array = npt.NDArray[np.float32]
 
 SIDE = 160  # px, what the network sees of a photo: squashed to a square
 MAP_SIDE = 80  # cells of its answer
+POINT = 16.0  # px, from a point to where its hint has fallen to 1/e of what the network sees there
 SMALLEST = 0.004  # share of the picture that a believable garment covers
 SMALLEST_PART = 0.2  # of the largest part; a pair of shoes has two parts of a size
 
@@ -29,18 +31,37 @@ class Segmenter:
 
     def __init__(self, path: Path, content: bytes | None = None) -> None:
         """Load a .tflite file, as `Network` does."""
-        self._network = Network(path, content, inputs=(1, SIDE, SIDE, 3), outputs=(1, MAP_SIDE, MAP_SIDE, 1))
+        self._network = Network(path, content, inputs=(1, SIDE, SIDE, 4), outputs=(1, MAP_SIDE, MAP_SIDE, 1))
 
-    def __call__(self, photo: UInt8Array) -> BoolArray:
-        """The main garment of an (H, W, 3) RGB photo: (H, W), True on the garment; all True where none is found."""
+    def __call__(self, photo: UInt8Array, at: tuple[float, float] | None = None) -> BoolArray:
+        """The garment of an (H, W, 3) RGB photo: (H, W), True on the garment; all True where none is found.
+
+        Args:
+            photo: (H, W, 3) uint8 RGB.
+            at: A point on the garment that is meant, (column, row) in pixels; None for the main garment.
+        """
         height, width = photo.shape[:2]
         averaged = cv2.resize(photo, (min(width, SIDE), min(height, SIDE)), interpolation=cv2.INTER_AREA)
         # what is smaller is enlarged smoothly, as in training: INTER_AREA would make squares of its pixels
         squashed = cv2.resize(averaged, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
-        probability = 1 / (1 + np.exp(-self._network.run(as_input(squashed[np.newaxis]))[0, :, :, 0]))
+        guided = np.dstack([squashed, hint(None if at is None else ((at[0] + 0.5) / width, (at[1] + 0.5) / height))])
+        probability = 1 / (1 + np.exp(-self._network.run(as_input(guided[np.newaxis]))[0, :, :, 0]))
         kept = np.where(main_parts(probability > 0.5), probability, 0).astype(np.float32)
         mask: BoolArray = cv2.resize(kept, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
         return mask if mask.any() else np.ones_like(mask)  # a few cells may fall between the pixels of a tiny photo
+
+
+def hint(point: tuple[float, float] | None) -> UInt8Array:
+    """What tells the network which garment is meant: (160, 160) uint8, 255 at the point and exponentially less around it.
+
+    Args:
+        point: (column, row) as shares of the photo's sides, in [0, 1]; None for zeros, no hint.
+    """
+    if point is None:
+        return np.zeros((SIDE, SIDE), np.uint8)
+    across, down = (np.arange(SIDE) + 0.5 - share * SIDE for share in point)
+    peak: UInt8Array = np.round(255 * np.exp(-np.hypot(across, down[:, np.newaxis]) / POINT)).astype(np.uint8)
+    return peak
 
 
 def as_input(photos: UInt8Array) -> Float32Array:
@@ -61,7 +82,7 @@ def main_parts(found: BoolArray) -> BoolArray:
     return kept
 
 
-@lru_cache(maxsize=1)
+@once
 def default_segmenter() -> Segmenter:
     """The segmenter of the bundle that this package carries."""
     return Segmenter(DEFAULT_MODEL / SEGMENTATION_MODEL, Bundle(DEFAULT_MODEL).read(SEGMENTATION_MODEL))

@@ -1,4 +1,4 @@
-"""Garments that are boxes of one colour."""
+"""Garments that are boxes of one colour, and views that leave them as they are."""
 
 from typing import Any
 
@@ -6,9 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from train.pictures.garments import Garment
+from train.pictures.photo_augmentation import Changes, Framing
 from train.pictures.targets import target
 
 UInt8Array = npt.NDArray[np.uint8]
+
+STILL = Framing((1.0, 1.0), shift=0, rotation=0, aspect=1, quarter_turns=0)
+UNCHANGED = Changes(gray=0, recoloured=0, turned_hue=0, relit=0, tinted=0, dyed=0, coarse=0, erased=0)
 
 RED, GREEN, BLUE, GRAY = (200, 20, 20), (20, 180, 40), (30, 40, 200), (120, 120, 120)
 
@@ -32,7 +36,7 @@ def garment(
         left, top, width, height = box
         figure = filled(size, (left - 10, top - 10, width + 20, height + 20), 255, 0)
         shown = np.where(mask[..., None] > 0, shown, np.where(figure[..., None] > 0, GRAY, BLUE)).astype(np.uint8)
-    return Garment(shown, mask, figure, None, target(labels))
+    return Garment(shown, mask, figure, target(labels))
 
 
 SHIRT = garment(("Shirt",), (30, 40, 120, 100), RED)

@@ -37,6 +37,22 @@ def photo(mask: BoolArray, garment: tuple[int, int, int], background: tuple[int,
     return np.clip(colours, 0, 255).astype(np.uint8)
 
 
+def person() -> tuple[UInt8Array, BoolArray, BoolArray]:
+    """A photo of somebody in a white shirt and black trousers, with the masks of these two."""
+    width, height = 200, 320
+    top, trousers, skin = (np.zeros((height, width), np.bool_) for _ in range(3))
+    top[38:198, 20:180] = shirt(160, 160)
+    for left, right, upper, lower in ((71, 97, 172, 294), (103, 129, 172, 294), (71, 129, 166, 192)):
+        trousers[upper:lower, left:right] = True
+    trousers[top] = False
+    skin[10:54] = np.hypot(*np.ogrid[-22:22, -100:100]) < 18
+    skin[48:64, 92:108] = True
+    shown = photo(top, (235, 230, 225), (110, 120, 110), noise=8)
+    for mask, colour in ((skin & ~top, (220, 180, 150)), (trousers, (40, 40, 40))):
+        shown = np.where(mask[..., None], photo(mask, colour, colour, noise=8), shown)
+    return shown, top, trousers
+
+
 def overlap(found: BoolArray, true: BoolArray) -> float:
     """Intersection over union."""
     return float(np.sum(found & true) / np.sum(found | true))

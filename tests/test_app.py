@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,13 @@ def client(url: str, tmp_path_factory: pytest.TempPathFactory) -> Client:
     return Client(url, verbose=False, download_files=str(tmp_path_factory.mktemp("downloads")))
 
 
+def join(url: str, endpoint: str, data: list[Any]) -> httpx.Response:
+    return httpx.post(f"{url}gradio_api/call/{endpoint}", json={"data": data}, timeout=60)
+
+
 def call(url: str, endpoint: str, data: list[Any]) -> str:
     """The raw event stream of an endpoint, without a client's help."""
-    event = httpx.post(f"{url}gradio_api/call/{endpoint}", json={"data": data}).raise_for_status().json()["event_id"]
+    event = join(url, endpoint, data).raise_for_status().json()["event_id"]
     return httpx.get(f"{url}gradio_api/call/{endpoint}/{event}", timeout=60).text
 
 
@@ -198,3 +204,49 @@ def test_what_browsers_do_not_show_is_told_by_content(file_format: str, shown: b
     else:
         np.testing.assert_array_equal(np.asarray(picture), pixels)
     assert app.show_prediction({"path": str(tmp_path / "picture.jpg")})[0].startswith("## ") == shown
+
+
+def test_predictions_do_not_wait_for_explanations(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+
+    def slow(*args: Any, **options: Any) -> Any:
+        assert go_on.wait(60)
+        return explain(*args, **options)
+
+    monkeypatch.setattr(app, "explain", slow)
+    picture = handle_file("examples/dress.jpg")
+    jobs = [client.submit(picture, api_name="/explain") for _ in range(12)]
+    assert client.predict(picture, api_name="/predict")["label"] == "Dress"
+    assert not any(job.done() for job in jobs)
+    go_on.set()
+    for job in jobs:
+        assert job.result(60)[1]["target"] == "Dress"
+
+
+def test_a_full_queue_refuses(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, predicted = threading.Event(), predict("examples/dress.jpg")
+
+    def slow(image: Any) -> tuple[Any, str]:
+        assert go_on.wait(60)
+        return predicted, ""
+
+    monkeypatch.setattr(app, "_recorded", slow)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: join(url, "predict", [None]), range(400)))
+        go_on.set()
+        accepted = [answer.json()["event_id"] for answer in answers if answer.status_code == 200]
+        streams = list(pool.map(lambda event: httpx.get(f"{url}gradio_api/call/predict/{event}", timeout=60).text, accepted))
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert app.MAX_WAITING <= len(accepted) <= app.MAX_WAITING + app.MODEL_CALLS["concurrency_limit"]
+    assert {answer.status_code for answer in refused} == {503}
+    assert answers[-1] in refused
+    assert "Queue is full. Max size is 100" in answers[-1].text
+    assert all("event: complete" in stream and '"label": "Dress"' in stream for stream in streams)
+
+
+@pytest.mark.parametrize("route", ["run", "api"])
+def test_nothing_passes_the_queue_by(url: str, route: str) -> None:
+    for endpoint in ("predict", "explain", "show_prediction"):
+        answer = httpx.post(f"{url}gradio_api/{route}/{endpoint}", json={"data": [None]})
+        assert (answer.status_code, "label" in answer.text) == (404, False)
+    assert "Please join the queue" in httpx.post(f"{url}gradio_api/{route}/predict", json={"data": [None]}).text

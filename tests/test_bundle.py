@@ -32,7 +32,7 @@ def test_the_embedded_history_is_flat_and_whole() -> None:
     networks, runs = history["networks"], history["runs"]
     assert {key_of(run) for run in runs.values()} == runs.keys()
     members = [member for expert in Bundle(DEFAULT_MODEL).manifest.experts.values() for member in expert.members]
-    assert networks.keys() == {name for member in members for name in (member.file, member.keras)}
+    assert networks.keys() == {SEGMENTATION_MODEL, *(name for member in members for name in (member.file, member.keras))}
     parents = [parent["run"] for run in runs.values() for parent in run["parents"]]
     assert {*networks.values(), *parents} == runs.keys()
     for run in runs.values():
@@ -102,5 +102,5 @@ def test_networks_are_those_that_are_used(tiny_bundles: dict[str, Path]) -> None
     always = {"segmentation.tflite", "thumbnail.keras", "thumbnail.tflite"}
     assert set(Bundle(tiny_bundles["thumbnail"]).networks) == always
     assert set(Bundle(tiny_bundles["one look"]).networks) == always | {"photo.keras", "photo.tflite"}
-    of_two = {"photo-plain.keras", "photo-plain.tflite", "photo-faded-mirrored.tflite"}  # the first explains both
+    of_two = {"photo-garment.keras", "photo-garment.tflite", "photo-garment-mirrored.tflite"}  # the first explains both
     assert set(Bundle(tiny_bundles["two looks"]).networks) == always | of_two

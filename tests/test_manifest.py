@@ -29,8 +29,8 @@ def test_what_a_manifest_says(tiny_bundles: dict[str, Path]) -> None:
     assert list(manifest.experts) == ["thumbnail", "photo"]
     photo = manifest.experts["photo"]
     assert (photo.temperature, photo.smoothing, photo.energies) == (1.0, 0.0, (0.0, 1.0))
-    assert [member.form for member in photo.members] == ["plain", "faded mirrored"]
-    assert [member.file for member in photo.members] == ["photo-plain.tflite", "photo-faded-mirrored.tflite"]
+    assert [member.form for member in photo.members] == ["garment", "garment mirrored"]
+    assert [member.file for member in photo.members] == ["photo-garment.tflite", "photo-garment-mirrored.tflite"]
     assert photo.architecture == "tiny"
     assert photo.explained == photo.members[0]
 
@@ -116,10 +116,13 @@ PLACE = "experts.photo.temperature"
         ),
         (
             {"experts__photo__members__1__form": "sketch"},
-            "has 'sketch' for experts.photo.members[1].form; allowed is one of canonical, canonical mirrored, plain, "
-            "faded mirrored, garment.",
+            "has 'sketch' for experts.photo.members[1].form; allowed is one of canonical, canonical mirrored, garment, "
+            "garment mirrored.",
         ),
-        ({"experts__photo__members__1__form": ["plain"]}, "has ['plain'] for experts.photo.members[1].form; allowed is one of"),
+        (
+            {"experts__photo__members__1__form": ["garment"]},
+            "has ['garment'] for experts.photo.members[1].form; allowed is one of",
+        ),
         (
             {"experts__photo__members__1__file": "../photo.tflite"},
             "has '../photo.tflite' for experts.photo.members[1].file; allowed is a file name of up to 100 letters",

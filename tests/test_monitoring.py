@@ -102,6 +102,77 @@ def test_a_line_cut_off_by_a_crash_loses_only_itself(tmp_path: Path, caplog: pyt
     assert "holds a line that is not an event" in caplog.text
 
 
+GOOD = {
+    "time": "2026-11-26T10:00:00.000+00:00",
+    "event": "correction",
+    "id": "a",
+    "version": "v1",
+    "label": "Shirt",
+    "answer": "Coat",
+    "picture": "pictures/a.png",
+}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            json.dumps({name: value for name, value in GOOD.items() if name != missing})
+            for missing in GOOD
+            if missing != "version"
+        ),
+        *(
+            json.dumps(GOOD | changed)
+            for changed in (
+                {"event": "other"},
+                {"id": 5},
+                {"id": "../a", "picture": "pictures/../a.png"},
+                {"time": "yesterday"},
+                {"time": "2026-11-26T10:00:00"},
+                {"time": 5},
+                {"label": "Hat"},
+                {"label": "\x1b[2J"},
+                {"label": ["Coat"]},
+                {"answer": ["Coat"]},
+                {"answer": NONE_OF_THE_TEN},
+                {"picture": "../../etc/passwd"},
+                {"picture": "pictures/b.png"},
+                {"picture": ["pictures/a.png"]},
+                {"version": "\x1b]0;title\x07"},
+                {"confidence": 1.5},
+                {"confidence": float("nan")},
+                {"confidence": "0.5"},
+            )
+        ),
+        "[" * 60_000,
+        '{"a":' * 10_000,
+        "9" * 10_000,
+        "x" * 200_000,
+        "null",
+        '"correction"',
+        "",
+    ],
+)
+def test_a_line_that_is_no_event_is_left_out(line: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "a.jsonl").write_text(f"{line}\n{json.dumps(GOOD)}\n{line}\n")
+    assert read_events(tmp_path) == [GOOD]
+    assert "holds a line that is not an event" in caplog.text
+    assert "\x1b" not in caplog.text
+
+
+def test_a_line_that_is_no_text_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'{"event": "\xff"}\n' + json.dumps(GOOD).encode() + b"\n\xff\0\n")
+    assert read_events(tmp_path) == [GOOD]
+    assert load_feedback(tmp_path).groups == ()  # its picture is gone
+
+
+@pytest.mark.parametrize("event", ["", "../a", "a/b", "a.b", "a" * 65, 5])
+def test_a_correction_of_what_is_no_event(event: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Unknown event"):
+        Journal(tmp_path / "journal").correct(event, predicted(), "Coat", keep_picture=True)
+    assert not (tmp_path / "journal").exists()
+
+
 def test_corrections_come_back_for_training(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.correct("a", predicted(), "Shirt", keep_picture=True)

@@ -18,7 +18,6 @@ from fashion_classifier.preprocessing import (
     as_photo,
     border_values,
     canonicalize,
-    fade,
     white_background,
 )
 from train.pictures.fashion_mnist import Pictures
@@ -488,22 +487,6 @@ def test_a_map_over_the_view_lands_on_what_the_view_shows() -> None:
 def test_where_the_garment_is_in_the_view() -> None:
     size, box = (320, 280), (50, 70, 195, 100)
     np.testing.assert_array_equal(photographed(size, box).view_mask, inside(size, box)[8:232, 35:259] * 255)
-
-
-@pytest.mark.parametrize(
-    ("garment", "strength", "expected"),
-    [
-        (255, 1.0, 100),
-        (0, 0.0, 100),
-        (0, 1.0, 255),
-        (0, 0.5, 177),  # (100 + 255) / 2 = 177.5, cut
-        (51, 0.5, 162),  # a fifth garment: 0.6 x 100 + 0.4 x 255
-    ],
-)
-def test_fade_by_hand(garment: int, strength: float, expected: int) -> None:
-    faded = fade(np.full((2, 3, 3), 100, np.uint8), np.full((2, 3), garment, np.uint8), strength)
-    assert faded.dtype == np.uint8
-    np.testing.assert_array_equal(faded, np.full((2, 3, 3), expected))
 
 
 # Anything at all

@@ -10,8 +10,8 @@ import pytest
 
 from fashion_classifier import InvalidBundleError
 from fashion_classifier.images import load_image, to_rgb
-from fashion_classifier.segmentation import Segmenter, as_input, default_segmenter, main_parts
-from tests.drawn_garments import COLOURS, overlap, photo, shirt
+from fashion_classifier.segmentation import Segmenter, as_input, default_segmenter, hint, main_parts
+from tests.drawn_garments import COLOURS, overlap, person, photo, shirt
 from train.pictures.grabcut import grabcut_mask
 
 BoolArray = npt.NDArray[np.bool_]
@@ -49,7 +49,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[[Network], Segmenter]
 
 def bright(inputs: Float32Array) -> Float32Array:
     """Logits that call garment what is light: 10 times the mean of four pixels in [-1, 1]."""
-    logits: Float32Array = 10 * inputs.reshape(1, 80, 2, 80, 2, 3).mean(axis=(2, 4, 5))[..., np.newaxis]
+    logits: Float32Array = 10 * inputs[..., :3].reshape(1, 80, 2, 80, 2, 3).mean(axis=(2, 4, 5))[..., np.newaxis]
     return logits
 
 
@@ -89,7 +89,8 @@ def test_a_small_photo_is_enlarged_smoothly(answering: Callable[[Network], Segme
     answering(network)(halves)
     ramp = np.clip((np.arange(160) + 0.5) / 80 - 0.5, 0, 1) * 2 - 1
     expected = np.broadcast_to(ramp if upright else ramp[:, np.newaxis], (160, 160))
-    np.testing.assert_allclose(seen[0], np.stack([expected] * 3, axis=2), atol=0.01)
+    np.testing.assert_allclose(seen[0][..., :3], np.stack([expected] * 3, axis=2), atol=0.01)
+    np.testing.assert_array_equal(seen[0][..., 3], np.full((160, 160), -1))  # no hint
 
 
 @pytest.mark.parametrize(
@@ -129,6 +130,69 @@ def test_main_parts_by_hand(found: BoolArray, kept: BoolArray) -> None:
     np.testing.assert_array_equal(found, before)
 
 
+# A point on the garment that is meant
+
+
+def test_no_point_no_hint() -> None:
+    found = hint(None)
+    assert found.shape == (160, 160)
+    assert found.dtype == np.uint8
+    assert not found.any()
+
+
+def test_a_hint_by_hand() -> None:
+    found = hint((40.5 / 160, 100.5 / 160))  # the middle of a pixel
+    assert found.shape == (160, 160)
+    assert found.dtype == np.uint8
+    assert found[100, 40] == 255
+    assert np.count_nonzero(found == 255) == 1
+    for distance, expected in ((4, 199), (8, 155), (16, 94), (32, 35)):  # 255 times exp(-1/4), exp(-1/2), exp(-1), exp(-2)
+        assert found[100, [40 - distance, 40 + distance]].tolist() == [expected] * 2
+        assert found[[100 - distance, 100 + distance], 40].tolist() == [expected] * 2
+    assert found[103, 44] == round(255 * np.exp(-5 / 16))
+    assert found[0, 159] == 0
+
+
+@pytest.mark.parametrize("point", [(0, 1), (0.5, 0.5), (1, 0.3)])
+def test_a_hint_may_be_anywhere(point: tuple[float, float]) -> None:
+    row, column = np.unravel_index(hint(point).argmax(), (160, 160))
+    assert (column, row) == pytest.approx((point[0] * 160 - 0.5, point[1] * 160 - 0.5), abs=0.51)
+
+
+@pytest.mark.parametrize(
+    ("shape", "at", "share"),
+    [
+        ((160, 160), (30, 120), (30.5 / 160, 120.5 / 160)),
+        ((320, 640), (121.5, 240.5), (30.5 / 160, 120.5 / 160)),  # two rows and four columns to a pixel of the network's
+        ((40, 80), (15, 30), (31 / 160, 122 / 160)),  # enlarged twice and four times
+        ((2, 2), (0, 1), (1 / 4, 3 / 4)),
+    ],
+)
+def test_a_point_is_scaled_as_its_photo(
+    answering: Callable[[Network], Segmenter], shape: tuple[int, int], at: tuple[float, float], share: tuple[float, float]
+) -> None:
+    seen = []
+
+    def network(inputs: Float32Array) -> Float32Array:
+        seen.append((inputs[0, :, :, 3] + 1) * 127.5)
+        return np.zeros((1, 80, 80, 1), np.float32)
+
+    answering(network)(np.zeros((*shape, 3), np.uint8), at=at)
+    np.testing.assert_allclose(seen[0], hint(share), atol=1e-3)
+
+
+def test_the_hint_says_what_is_found(answering: Callable[[Network], Segmenter]) -> None:
+    def pointed(inputs: Float32Array) -> Float32Array:
+        """Logits that call garment what is near the point: where the hint is more than half of what it is there."""
+        return (20 * inputs[:, ::2, ::2, 3:]).astype(np.float32)
+
+    found = answering(pointed)(np.zeros((320, 320, 3), np.uint8), at=(200, 100))
+    rows, columns = np.nonzero(found)
+    assert (columns.mean(), rows.mean()) == pytest.approx((200, 100), abs=1.5)
+    assert found.sum() == pytest.approx(np.pi * (2 * 16 * np.log(2)) ** 2, rel=0.15)
+    assert answering(pointed)(np.zeros((320, 320, 3), np.uint8)).all()
+
+
 def test_inputs_by_hand() -> None:
     inputs = as_input(np.array([[0, 51, 102, 255]], np.uint8))
     assert inputs.dtype == np.float32
@@ -136,7 +200,7 @@ def test_inputs_by_hand() -> None:
 
 
 def test_a_network_of_another_kind_is_refused() -> None:
-    with pytest.raises(InvalidBundleError, match=r"needed are \[\(1, 160, 160, 3\), \(1, 80, 80, 1\)\]\."):
+    with pytest.raises(InvalidBundleError, match=r"needed are \[\(1, 160, 160, 4\), \(1, 80, 80, 1\)\]\."):
         Segmenter(Path(__file__).parent / "fixtures" / "four-to-three.tflite")
 
 
@@ -186,6 +250,14 @@ def test_the_same_mask_every_time_and_from_every_thread(example_labels: dict[Pat
         np.testing.assert_array_equal(picture, original)
 
 
+def test_of_a_person_the_top_is_meant_or_what_is_pointed_at() -> None:
+    picture, top, trousers = person()
+    for at, meant, other in ((None, top, trousers), ((100, 110), top, trousers), ((84, 240), trousers, top)):
+        found = default_segmenter()(picture, at=at)
+        assert overlap(found, meant) > 0.75
+        assert overlap(found, other) < 0.15
+
+
 @pytest.mark.parametrize("shape", [(2, 2), (2, 1000), (1000, 2), (3, 3), (5, 5), (28, 28), (1024, 3), (64, 64)])
 @pytest.mark.parametrize("content", ["black", "gray", "white", "noise", "halves"])
 def test_degenerate_photos(shape: tuple[int, int], content: str) -> None:
@@ -196,7 +268,8 @@ def test_degenerate_photos(shape: tuple[int, int], content: str) -> None:
     if content == "halves":
         pictures[0][:, shape[1] // 2 :] = 220
     for picture in pictures:
-        mask = default_segmenter()(picture)
-        assert mask.dtype == np.bool_
-        assert mask.shape == shape
-        assert mask.any()
+        for at in (None, (0, shape[0] - 1)):
+            mask = default_segmenter()(picture, at=at)
+            assert mask.dtype == np.bool_
+            assert mask.shape == shape
+            assert mask.any()

@@ -1,8 +1,7 @@
-"""Make a bundle from finished runs, or from a 28x28 Keras file that someone already has.
+"""Make a bundle from finished runs. A Keras file that someone already has becomes one with `python -m train.adopt`.
 
     python -m train.export runs/resnet runs/resnet/bundle --version 1.2.0 --segmentation runs/segmentation \
-        --photo-run runs/photos --photo-run runs/faded --photos PHOTOS
-    python -m train.export old_model.h5 bundles/old --version 0.1.0
+        --photo-run runs/photos --photos PHOTOS
 
 Calibrates on validation data, serves thumbnails with int8 weights where validation accuracy stays, checks that the Keras and
 the LiteRT networks agree, and writes what it measured into the manifest. Without --segmentation the bundle gets the embedded
@@ -12,9 +11,10 @@ bundle's segmentation network; without --photo-run the network for thumbnails an
 import argparse
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -28,62 +28,74 @@ from fashion_classifier.confidence import Float64Array, calibrated, energy
 from fashion_classifier.ensemble import Ensemble
 from fashion_classifier.forms import FORMS
 from fashion_classifier.manifest import FORMAT, PREPROCESSING_VERSION, Expert, ExpertName, FormName, Member
-from fashion_classifier.preprocessing import SIZE, Segment
+from fashion_classifier.preprocessing import Segment
 from fashion_classifier.segmentation import Segmenter
 from train import photos
 from train.networks import efficientnet
 from train.networks.architectures import FEATURES
-from train.networks.calibration import fit_calibration, quantiles
-from train.networks.lineage import Lineage, lineage_of_file, lineage_of_record, lineage_of_run, write_history
-from train.networks.runs import CONFIG, WEIGHTS, export_float16, form_of, load_config, load_network, versions
-from train.pictures.fashion_mnist import FashionMNIST, Pictures, load_fashion_mnist
-from train.pictures.phone import PHOTO_LABELS, phone_photos
+from train.networks.calibration import fair_quantiles, fit_calibration
+from train.networks.lineage import (
+    Lineage,
+    lineage_of_file,
+    lineage_of_record,
+    lineage_of_run,
+    lineage_of_segmentation,
+    write_history,
+)
+from train.networks.runs import WEIGHTS, export_float16, load_config, load_network
+from train.pictures import people, phone, shop
+from train.pictures.fashion_mnist import FashionMNIST, load_fashion_mnist
+from train.pictures.street import street_garments
 from train.pictures.targets import target
+from train.reports.photos import MARGIN, SMALLEST
 from train.reports.thumbnails import evaluate
-from train.thumbnails import as_input
 
 REFUSED = 0.05  # share of good validation pictures that may be called uncertain: the typicality below which they are
 INT8_MARGIN = 0.001  # validation accuracy that int8 weights may cost
 DISAGREEMENT = 0.005  # share of test images that the two networks for thumbnails may name differently
 LARGEST_DIFFERENCE = 0.05  # of a probability, between the two networks for photos
+MEASURED = ("parameters", "serving")  # of the network for thumbnails, in a manifest's metrics
 BATCH = 100  # pictures to a run of a network
 
 Known = tuple[CanonicalImage, npt.NDArray[np.floating]]  # a picture and its target (10,), 1 for every acceptable class
 
 
 def export(
-    source: Path,
+    source: Path | keras.Model,
     out: Path,
     *,
     version: str,
     data: FashionMNIST,
+    training: dict[str, Any] | None = None,
     segmentation: Path | None = None,
     photo_runs: Sequence[Path] = (),
-    pictures: Sequence[Known] = (),
+    pictures: Mapping[str, Sequence[Known]] = MappingProxyType({}),
     hdf5: bool = False,
 ) -> Bundle:
     """Write a bundle.
 
     Args:
-        source: A finished run folder, or a .keras or .h5 file whose network takes 28x28 images and gives ten outputs.
-            Such a file can run code when it is loaded: only those that you trust.
+        source: A finished run folder, a bundle whose expert for thumbnails is kept as it is, or a network that takes
+            (n, 28, 28, 1) float32 in [0, 1] and gives (n, 10) logits.
         out: Folder of the bundle; a former bundle there is replaced, once the new one is whole.
         version: Of the model, such as "1.0.0".
         data: Fashion-MNIST; its validation part calibrates, its test part is measured.
+        training: Where a network is from, for the record; runs and bundles say it themselves.
         segmentation: A finished run of `train.segmentation`, or a bundle; None for the network of the embedded bundle.
         photo_runs: Finished runs of `train.photos`, one for each form whose answers are averaged; none for a bundle without
             an expert for photos.
-        pictures: Photos that calibrate these, as the bundle's segmentation network finds their garments, with their targets.
+        pictures: Photos that calibrate these, by source: as the bundle's segmentation finds their garments, and their targets.
+            Every source counts as much as any other.
         hdf5: Add fashion_model.h5.
 
     Raises:
-        ValueError: The network has other inputs or outputs, the Keras and the LiteRT networks do not agree, two runs are for
-            one form, or there are no photos to calibrate on.
+        ValueError: The Keras and the LiteRT networks do not agree, two runs are for one form, or there are no photos to
+            calibrate on.
         FileExistsError: The folder holds something other than a bundle.
     """
     if out.exists() and any(out.iterdir()) and not (out / MANIFEST).is_file():
         raise FileExistsError(f"{out} holds something other than a bundle; give a new folder, or a bundle's to replace it.")
-    forms = [form_of(load_config(run)["recipe"]) for run in photo_runs]
+    forms = [load_config(run)["recipe"]["form"] for run in photo_runs]
     if len(set(forms)) < len(forms):
         raise ValueError(f"Give one run for each form of photos; these are for {', '.join(map(repr, forms))}.")
     if photo_runs and not pictures:
@@ -95,7 +107,7 @@ def export(
         shutil.copy(Path(__file__).parent / LICENCES, staged)
         origins = {SEGMENTATION_MODEL: _add_segmentation(staged, segmentation or DEFAULT_MODEL)}
         experts: dict[ExpertName, Expert] = {}
-        experts["thumbnail"], origin, metrics = _add_thumbnail_expert(staged, source, data, hdf5=hdf5)
+        experts["thumbnail"], origin, metrics = _add_thumbnail_expert(staged, source, data, training or {}, hdf5=hdf5)
         origins |= {name: origin for member in experts["thumbnail"].members for name in (member.file, member.keras)}
         if photo_runs:
             experts["photo"], metrics["photos"] = _add_photo_expert(staged, dict(zip(forms, photo_runs, strict=True)), pictures)
@@ -114,22 +126,23 @@ def export(
 
 def _add_segmentation(out: Path, segmentation: Path) -> Lineage:
     shutil.copy(segmentation / SEGMENTATION_MODEL, out)
-    if (segmentation / CONFIG).is_file():
-        return lineage_of_run(segmentation)
-    return lineage_of_file(Bundle(segmentation), SEGMENTATION_MODEL)
+    return lineage_of_segmentation(segmentation)
 
 
-def _add_thumbnail_expert(out: Path, source: Path, data: FashionMNIST, *, hdf5: bool) -> tuple[Expert, Lineage, dict[str, Any]]:
+def _add_thumbnail_expert(
+    out: Path, source: Path | keras.Model, data: FashionMNIST, training: dict[str, Any], *, hdf5: bool
+) -> tuple[Expert, Lineage, dict[str, Any]]:
     """Write the network for thumbnails; the expert, how the network came to be, and what was measured of it."""
     forms: tuple[FormName, ...] = ("canonical",)
-    if source.is_dir():
+    if not isinstance(source, Path):
+        network, architecture, origin = source, "custom", lineage_of_record(training)
+    elif (source / MANIFEST).is_file():
+        return _copied_thumbnail_expert(out, Bundle(source))
+    else:
         network, recipe, origin = load_network(source), load_config(source)["recipe"], lineage_of_run(source)
         architecture = recipe["architecture"]
         if recipe["augmentation"]:  # it has seen mirror images
             forms = ("canonical", "canonical mirrored")
-    else:
-        network, architecture = adopt(source, data.validation), "custom"
-        origin = lineage_of_record({"source": source.name, "versions": versions()})
     layer = explanation_layer(network)
     members = [Member(form, "thumbnail.tflite", "thumbnail.keras", architecture, layer, maps=False) for form in forms]
     network.save(out / "thumbnail.keras")
@@ -163,10 +176,25 @@ def _add_thumbnail_expert(out: Path, source: Path, data: FashionMNIST, *, hdf5: 
     )
 
 
-def _add_photo_expert(out: Path, runs: dict[FormName, Path], pictures: Sequence[Known]) -> tuple[Expert, dict[str, Any]]:
+def _copied_thumbnail_expert(out: Path, bundle: Bundle) -> tuple[Expert, Lineage, dict[str, Any]]:
+    """A bundle's expert for thumbnails as it is, with what was measured of it."""
+    expert, metrics = bundle.manifest.experts["thumbnail"], bundle.manifest.metrics
+    for name in {name for member in expert.members for name in (member.file, member.keras)}:
+        (out / name).write_bytes(bundle.read(name))
+    return (
+        expert,
+        lineage_of_file(bundle, expert.members[0].keras),
+        {part: metrics[part] for part in MEASURED if part in metrics},
+    )
+
+
+def _add_photo_expert(
+    out: Path, runs: dict[FormName, Path], pictures: Mapping[str, Sequence[Known]]
+) -> tuple[Expert, dict[str, Any]]:
     """Write the networks for photos, one for each form; the expert, and what was measured on the pictures."""
-    images = [image for image, _ in pictures]
-    truth = np.stack([accepted for _, accepted in pictures])
+    images = [image for given in pictures.values() for image, _ in given]
+    truth = np.stack([accepted for given in pictures.values() for _, accepted in given])
+    sources = np.repeat(list(pictures), [len(given) for given in pictures.values()])
     members, answers, differences, named_differently, parameters = [], [], [], 0, 0
     for form, run in runs.items():
         name = "photo" if len(runs) == 1 else f"photo-{form.replace(' ', '-')}"
@@ -186,27 +214,35 @@ def _add_photo_expert(out: Path, runs: dict[FormName, Path], pictures: Sequence[
         members.append(member)
         answers.append(found)
     logits = np.concatenate(answers)
-    expert = calibrated_expert(members, logits, truth)
-    named = calibrated(logits, expert.temperature).argmax(axis=1)
+    expert = calibrated_expert(members, logits, truth, sources)
+    right = truth[np.arange(len(truth)), calibrated(logits, expert.temperature).argmax(axis=1)] > 0
     return expert, {
-        "validation photos": len(images),
-        "validation accuracy": float(truth[np.arange(len(truth)), named].mean()),
+        "validation": {
+            name: {"n": int((sources == name).sum()), "accuracy": float(right[sources == name].mean())} for name in pictures
+        },
         "largest difference of a probability": max(differences),
         "named differently": named_differently,
         "parameters": parameters,
     }
 
 
-def calibrated_expert(members: Sequence[Member], logits: Float64Array, targets: npt.NDArray[np.floating]) -> Expert:
+def calibrated_expert(
+    members: Sequence[Member],
+    logits: Float64Array,
+    targets: npt.NDArray[np.floating],
+    sources: npt.NDArray[np.str_] | None = None,
+) -> Expert:
     """Members with the temperature, smoothing and energies that fit what they say of pictures with known targets.
 
     Args:
         members: Networks that answer together.
         logits: (members, n, 10), theirs.
         targets: (n, 10), 1 for every acceptable class.
+        sources: Which source each picture is from, n names; None for one. All sources count alike.
     """
-    temperature, smoothing = fit_calibration(logits, targets)
-    return Expert(temperature, smoothing, quantiles(energy(logits)), tuple(members))
+    groups = np.unique(np.zeros(len(targets), int) if sources is None else sources, return_inverse=True)[1]
+    temperature, smoothing = fit_calibration(logits, targets, 1 / np.bincount(groups)[groups])
+    return Expert(temperature, smoothing, fair_quantiles(energy(logits), groups), tuple(members))
 
 
 def served_logits(folder: Path, members: Sequence[Member], images: Sequence[CanonicalImage]) -> Float64Array:
@@ -224,7 +260,7 @@ def keras_logits(network: keras.Model, forms: Sequence[FormName], images: Sequen
 
 def load_photo_network(run: Path) -> keras.Model:
     """The network of a finished run of `train.photos`."""
-    network = photos.network(load_config(run)["recipe"]["look"])
+    network = photos.network()
     network.load_weights(run / WEIGHTS)
     return network
 
@@ -232,7 +268,9 @@ def load_photo_network(run: Path) -> keras.Model:
 def in_half_precision(model: keras.Model) -> keras.Model:
     """A copy whose weights take half the bytes; `explain` computes with them in single precision again."""
 
-    def half(layer: keras.layers.Layer) -> keras.layers.Layer:
+    def half(layer: keras.Operation) -> keras.Operation:
+        if not hasattr(layer, "dtype_policy"):
+            return layer  # an operation such as a slice computes in what it is given
         return layer.__class__.from_config(layer.get_config() | {"dtype": "float16"})
 
     copy = keras.models.clone_model(model, clone_function=half)
@@ -240,68 +278,41 @@ def in_half_precision(model: keras.Model) -> keras.Model:
     return copy
 
 
-def phone_pictures(folder: Path, segment: Segment) -> list[Known]:
-    """The phone photos of the validation senders that show one of the ten.
+def validation_pictures(
+    segment: Segment,
+    *,
+    photos: Path,
+    street: Path | None = None,
+    shop_folder: Path | None = None,
+    people_folder: Path | None = None,
+) -> dict[str, list[Known]]:
+    """The validation pictures of the ten, by source: what calibrates a network for photos.
 
     Raises:
-        ValueError: There are none.
+        ValueError: There are no such phone photos.
     """
-    found = [
-        (image, target(PHOTO_LABELS[phone.label]))
-        for phone in phone_photos(folder, "validation")
-        if PHOTO_LABELS[phone.label] and (image := canonicalize(phone.photo, segment)).is_photo
-    ]
-    if not found:
-        raise ValueError(f"{folder} holds no photo of one of the ten in the validation split to calibrate on.")
+    listed = {"phone photos": phone.rows(photos, "validation")}
+    if shop_folder:
+        listed["shop products"] = shop.rows(shop_folder, "validation")
+    if people_folder:
+        listed["people in the street"] = people.rows(people_folder, "validation")
+    found = {
+        name: [
+            (image, target(row.accepted))
+            for row in rows
+            if row.accepted and (image := canonicalize(row.path, segment)).is_photo
+        ]
+        for name, rows in listed.items()
+    }
+    if not found["phone photos"]:
+        raise ValueError(f"{photos} holds no photo of one of the ten in the validation split to calibrate on.")
+    if street:
+        found["street garments"] = [
+            (canonicalize(garment.crop(MARGIN)[0], segment), target(garment.accepted))
+            for garment in street_garments(street, "validation", smallest=SMALLEST)
+            if garment.accepted
+        ]
     return found
-
-
-def adopt(path: Path, validation: Pictures) -> keras.Model:
-    """A network from a Keras file as one that takes (n, 28, 28, 1) in [0, 1] and gives logits.
-
-    A softmax at the end is taken off. Whether it wants pixels in [0, 1] or in [0, 255] is measured on validation images.
-    """
-    stored = keras.models.load_model(path, compile=False, safe_mode=True)
-    shape = tuple(stored.input_shape) if isinstance(stored.input_shape, tuple) else stored.input_shape
-    if shape not in ((None, SIZE, SIZE), (None, SIZE, SIZE, 1)) or tuple(stored.output_shape) != (None, len(LABELS)):
-        raise ValueError(
-            f"{path} takes {shape} and gives {stored.output_shape}; needed are (None, 28, 28[, 1]) and (None, {len(LABELS)})."
-        )
-    candidates = [_rewired(stored, scale, flat=len(shape) == 3) for scale in (1.0, 255.0)]
-    truth = validation.targets.argmax(axis=1)
-    accuracies = [
-        np.mean(model.predict(as_input(validation.images), verbose=0).argmax(axis=1) == truth) for model in candidates
-    ]
-    return candidates[int(np.argmax(accuracies))]
-
-
-def _rewired(stored: keras.Model, scale: float, *, flat: bool) -> keras.Model:
-    """The layers of a network on our inputs, without the softmax at its end."""
-    inputs = keras.Input((SIZE, SIZE, 1))
-    x = keras.layers.Rescaling(scale)(inputs) if scale != 1 else inputs
-    x = keras.layers.Reshape((SIZE, SIZE))(x) if flat else x
-
-    def linear(layer: keras.layers.Layer) -> keras.layers.Layer:
-        config = layer.get_config()
-        if layer is stored.layers[-1] and config.get("activation") == "softmax":
-            config["activation"] = "linear"
-        return layer.__class__.from_config(config)
-
-    last = stored.layers[-1]
-    functional = keras.Model(stored.inputs, last.input if isinstance(last, keras.layers.Softmax) else stored.outputs)
-    copy = keras.models.clone_model(functional, clone_function=linear)
-    copy.set_weights(stored.get_weights())
-    for layer in copy.layers[1:] if _is_chain(copy) else [copy]:
-        x = layer(x)
-    return keras.Model(inputs, x)
-
-
-def _is_chain(model: keras.Model) -> bool:
-    """Whether every layer feeds just the next one, so that they can be called one after the other."""
-    return all(
-        isinstance(layer.input, keras.KerasTensor) and layer.input is before.output
-        for before, layer in zip(model.layers, model.layers[1:], strict=False)
-    )
 
 
 def explanation_layer(network: keras.Model) -> str | None:
@@ -319,7 +330,7 @@ def _write(out: Path, manifest: Manifest) -> Bundle:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", type=Path, help="a finished run folder, or a .keras or .h5 file")
+    parser.add_argument("source", type=Path, help="a finished run folder, or a bundle")
     parser.add_argument("out", type=Path, help="folder of the bundle")
     parser.add_argument("--version", required=True, help='of the model, such as "1.0.0"')
     parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
@@ -328,11 +339,18 @@ def main() -> None:
         "--photo-run", type=Path, action="append", default=[], help="a finished run of train.photos; for each form one"
     )
     parser.add_argument("--photos", type=Path, help="folder of the phone photos, whose validation senders calibrate these")
+    parser.add_argument("--street", type=Path, help="folder of the street photos, likewise")
+    parser.add_argument("--shop", type=Path, help="folder of a shop's products, likewise")
+    parser.add_argument("--people", type=Path, help="folder of people in the street, likewise")
     parser.add_argument("--h5", action="store_true", help=f"add {HDF5_MODEL}")
     arguments = parser.parse_args()
     if bool(arguments.photo_run) != bool(arguments.photos):
         parser.error("--photo-run and --photos go together: networks for photos are calibrated on photos")
     segmenter = Segmenter((arguments.segmentation or DEFAULT_MODEL) / SEGMENTATION_MODEL)
+    pictures = {}
+    if arguments.photos:
+        others = {"street": arguments.street, "shop_folder": arguments.shop, "people_folder": arguments.people}
+        pictures = validation_pictures(segmenter, photos=arguments.photos, **others)
     bundle = export(
         arguments.source,
         arguments.out,
@@ -340,7 +358,7 @@ def main() -> None:
         data=load_fashion_mnist(arguments.data),
         segmentation=arguments.segmentation,
         photo_runs=arguments.photo_run,
-        pictures=phone_pictures(arguments.photos, segmenter) if arguments.photos else [],
+        pictures=pictures,
         hdf5=arguments.h5,
     )
     print(bundle.manifest.to_json())

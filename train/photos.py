@@ -1,17 +1,15 @@
-"""Train a network that names the garment in a photo, from the view in colour around it.
+"""Train the network that names the garment in a photo, from the view in colour around it and the garment's mask.
 
-    python -m train.photos --run runs/photos --segmentation runs/segmentation --photos PHOTOS --street STREET
-    python -m train.photos --look faded --run runs/faded ...
-
-A bundle has two of them, another one for either look at a photo, whose answers are averaged: networks that differ err less
-often together. Both are trained on both kinds of views.
+    python -m train.photos --run runs/photos --segmentation runs/segmentation --photos PHOTOS --street STREET \\
+        [--shop SHOP] [--people PEOPLE] [--things THINGS] [--pictures FOLDER] [--feedback JOURNAL]
 
 --segmentation is a finished run of train.segmentation, or a bundle. The same command continues a run that was interrupted.
 
-Garments come from the phone photos (masks by the segmentation network), from the street photos (their true masks, or what the
-segmentation network finds), and from Fashion-MNIST, enlarged, dark on white: most of the bags and of the named shoes that
-nobody carries or wears. Tops of the phone photos and of Fashion-MNIST are also drawn over those that people wear, and
-garments dyed: their kind does not depend on their cloth. Pictures without a garment ask the network to be undecided.
+Garments come from phone photos, from a shop's products, from people in the street with true masks (PEOPLE: without masks,
+named by their upper garment), from Fashion-MNIST, enlarged, dark on white, and from anybody's own folder. Masks are those that
+the segmentation finds, as they will be. What is no garment at all, and garments that are none of the ten, train the network to
+give them no high answer. Pictures of all sources are cut out, shrunk, dyed and relit alike, so that neither size nor
+background nor light gives a class away.
 """
 
 import argparse
@@ -29,156 +27,127 @@ from keras import layers
 from fashion_classifier.bundle import SEGMENTATION_MODEL
 from fashion_classifier.images import to_rgb
 from fashion_classifier.labels import LABELS
-from fashion_classifier.manifest import FormName
-from fashion_classifier.preprocessing import PLAIN_DISTANCE, SIZE, VIEW_SIZE, Segment, canonicalize, fade
+from fashion_classifier.manifest import PREPROCESSING_VERSION, FormName
+from fashion_classifier.preprocessing import VIEW_SIZE, canonicalize
 from fashion_classifier.segmentation import Segmenter, as_input
 from train.networks.architectures import LOGITS
-from train.networks.efficientnet import LITE0, LITE1, Variant, features, freeze, load_imagenet_weights
-from train.networks.lineage import descent
-from train.networks.losses import SetCrossEntropy
-from train.networks.runs import OneCycle, finish, open_run, typed_command, weights_of
-from train.pictures.boxes import box_of, widened
+from train.networks.efficientnet import LITE1, features, freeze, load_imagenet_weights
+from train.networks.lineage import descent, lineage_of_segmentation
+from train.networks.losses import OpenSetCrossEntropy
+from train.networks.runs import OneCycle, finish, open_run, typed_command
+from train.pictures import folder, people, phone, shop, things
+from train.pictures.boxes import on_white
 from train.pictures.fashion_mnist import Pictures, load_fashion_mnist
 from train.pictures.feedback import feedback_pictures, feedback_target
-from train.pictures.garments import TOPS, Garment, dressed, worn_garment
+from train.pictures.garments import Garment, found_garment, product, single_garment, worn_garments
 from train.pictures.outliers import FITTED, outliers
-from train.pictures.phone import PhonePhoto, phone_photos
-from train.pictures.photo_augmentation import (
-    COARSE,
-    COARSE_SIDE,
-    Framing,
-    background,
-    coarsen,
-    dye,
-    erase,
-    frame,
-    put_on,
-    recolour,
-)
-from train.pictures.splits import Split
-from train.pictures.street import street_garments
+from train.pictures.photo_augmentation import Changes, Framing, background, coarsen, dye, erase, frame, put_on, recolour
+from train.pictures.street import street_photos
 from train.pictures.targets import balanced, target
-from train.reports.photos import iou
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
 
-SMALLEST = 0.004  # share of a street photo that a garment needs to be learnt
-OUTLIERS = 60  # of each kind of picture without a garment
-
-
-PHONE_BALANCE, STREET_BALANCE = 0.4, 0.25  # 1: as frequent as they are; 0: all alike
-THUMBNAILS, PHONES, STREETS = 0.15, 0.53, 0.32  # share of the views from each source
-FRAMING = Framing((0.9, 1.45), shift=0.07, rotation=12, aspect=1.4, quarter_turns=0.05)
-SHOE_TURNS = 0.6  # share of the phone views of shoes with a quarter turn or more: they lie in any direction
-AROUND_GARMENT = 0.7  # of the phone views; the others show the whole photo
-NEW_SURFACE = 0.2  # of the phone views show the garment on another surface
-DRESSED = 0.5  # of the tops that people wear are covered with another top
-IN_MINIATURE = 0.4  # of those tops are Fashion-MNIST's, and the view is as coarse as they are; the others are phone photos'
-MINIATURE_SIDE = (28, 60)  # px of such a view
-ON_WHITE = 0.4  # of the street views show the person cut out on white, as shops do
-ALONE = 0.4  # of the bags and shoes in the street are cut out of what is around them, as shops show them
-FOUND_MASK = 0.5  # of the masks of the street views are the segmentation's, in a crop around the garment
-CROP_MARGIN = (0.05, 0.5)  # of that crop, of the longer side of the garment's box
-RIGHT = 0.5  # intersection over union with the true mask, from which on the segmentation has found the garment
-CHANGED_MASK = 0.4  # of the masks are too large or too small, as found ones may be
-MASK_CHANGE = (3, 8)  # px
-UNFADED = {"phone": 0.4, "street": 0.3}  # share of the views whose surroundings keep their colours
-FADING = (0.3, 1.0)
-BORDER = 2  # px around an image of Fashion-MNIST before it is enlarged
-TONED = 0.7  # of the thumbnails have a colour in place of black
+FORM: FormName = "garment"  # how a photo is rendered for this network (fashion_classifier.forms)
+MINIATURE_BORDER = 2  # px around an image of Fashion-MNIST before it is enlarged
 
 
 @dataclass(frozen=True)
-class Look:
-    """Which network names photos at this look, and what form of them it takes."""
+class Views:
+    """How the garments of one source are shown. Shares are probabilities in [0, 1].
 
-    variant: Variant
-    form: FormName
+    Attributes:
+        share: Of the views, relative to the other sources that are there.
+        balance: A set of acceptable classes with n garments is drawn in proportion to n ** balance.
+        framing: How a view lies around the garment's box.
+        around: Share framed around the garment; the others show the whole photo.
+        shoe_turns: Share of the views of shoes with a quarter turn or more: they lie in any direction.
+        new_surface: Share of the figures on another surface.
+        alone: Share of the bags and shoes cut out of all that is around them, as shops show them.
+        shrunk: Share reduced to `shrunk_side` first, so that no class is known by large pictures.
+    """
+
+    share: float
+    balance: float
+    framing: Framing = Framing((0.9, 1.45), shift=0.07, rotation=12, aspect=1.4, quarter_turns=0)
+    around: float = 1.0
+    shoe_turns: float = 0.0
+    new_surface: float = 0.0
+    alone: float = 0.0
+    shrunk: float = 0.0
 
 
-LOOKS = {
-    "plain": Look(LITE0, "plain"),
-    "faded": Look(LITE1, "faded mirrored"),
+LYING = Framing((0.9, 1.45), shift=0.07, rotation=12, aspect=1.4, quarter_turns=0.05)
+SOURCES = {
+    "phone": Views(0.27, 0.4, LYING, around=0.75, shoe_turns=0.6, new_surface=0.2),
+    "shop": Views(0.3, 0.35, LYING, around=0.9, shoe_turns=0.15, new_surface=0.35, shrunk=0.5),
+    "street": Views(0.21, 0.25, new_surface=0.35, alone=0.35),
+    "people": Views(0.07, 0.5),
+    "people's crops": Views(0.04, 0.4),
+    "fashion-mnist": Views(0.06, 1.0),
+    "own": Views(0.1, 0.4, LYING, around=0.75, new_surface=0.2),
+    "things": Views(0.025, 1.0, around=0.5),
+    "outliers": Views(0.025, 1.0, around=0.3),
 }
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides the outcome, but for the data."""
+    """What decides the outcome, but for the data. Shares are probabilities in [0, 1]."""
 
-    epochs: int = 16
+    epochs: int = 22
     batches: int = 125  # an epoch
     batch_size: int = 32
-    learning_rate: float = 4e-4
+    side: int = 192  # px of the views in training
+    learning_rate: float = 6e-4
     weight_decay: float = 2e-2
-    averaging: float = 0.995  # momentum of the exponential moving average of the weights
+    averaging: float = 0.998  # momentum of the exponential moving average of the weights
     label_smoothing: float = 0.05
     dropout: float = 0.3
-    frozen_blocks: int = 3
-    look: str = "plain"
     seed: int = 0
+    form: str = FORM
+    architecture: str = LITE1.name
+
+    sources: dict[str, Views] = dataclasses.field(default_factory=lambda: dict(SOURCES))
+    changes: Changes = Changes()
+    changed_mask: float = 0.4  # of the masks are too large or too small, as found ones may be
+    mask_change: tuple[int, int] = (3, 8)  # px
+    unmasked: float = 0.06  # of the masks say nothing
+    shrunk_side: tuple[int, int] = (70, 110)  # px
+    toned: float = 0.7  # of Fashion-MNIST's images have a colour in place of black
+    outliers: int = 60  # of each kind of picture without a garment
+    smallest: float = 0.004  # share of a street photo that a garment needs to be learnt
 
 
 class Source:
-    """Garments to draw from at random: a set of acceptable classes with n garments is drawn in proportion to n ** share."""
+    """Garments to draw from at random."""
 
-    def __init__(self, garments: Sequence[Garment], share: float) -> None:
+    def __init__(self, garments: Sequence[Garment], balance: float) -> None:
         self.garments = garments
-        self.probabilities = balanced(np.stack([garment.target for garment in garments]), share)
+        self.probabilities = balanced(np.stack([garment.target for garment in garments]), balance)
 
     def draw(self, rng: np.random.Generator) -> Garment:
         return self.garments[rng.choice(len(self.garments), p=self.probabilities)]
 
 
-def phone_garment(phone: PhonePhoto, segmenter: Segmenter) -> Garment:
-    mask = segmenter(phone.photo).astype(np.uint8) * 255
-    return Garment(phone.photo, mask, None, None, target(phone.accepted))
-
-
-def feedback_garments(folder: Path, segmenter: Segmenter) -> list[Garment]:
-    """The photos among the pictures that visitors corrected; thumbnails are for `train.thumbnails`."""
-    corrected = [(canonicalize(picture, segmenter), label) for picture, label in feedback_pictures(folder)]
-    return [
-        Garment(to_rgb(image.photo), image.mask.astype(np.uint8) * 255, None, None, target(feedback_target(label)))
-        for image, label in corrected
-        if image.is_photo
-    ]
-
-
-def outlier_garments(segmenter: Segmenter) -> list[Garment]:
-    """Pictures without any garment, of the kinds that are for training, masked as such pictures will be."""
-    pictures = np.concatenate(list(outliers(FITTED, OUTLIERS).values()))
-    return [Garment(picture, segmenter(picture).astype(np.uint8) * 255, None, None, target(())) for picture in pictures]
-
-
-def network(look: str = Recipe.look, dropout: float = Recipe.dropout) -> keras.Model:
-    """EfficientNet-Lite with ten outputs: (n, 224, 224, 3) in [-1, 1] -> (n, 10) logits; 3.43 or 4.20 M parameters."""
-    variant = LOOKS[look].variant
-    inputs = keras.Input((VIEW_SIZE, VIEW_SIZE, 3))
-    x = layers.GlobalAveragePooling2D()(features(inputs, variant)[-1])
+def network(side: int = VIEW_SIZE, dropout: float = 0.0) -> keras.Model:
+    """EfficientNet-Lite1 with ten outputs: (n, side, side, 4) in [-1, 1], RGB and mask -> (n, 10) logits; 4.20 M parameters."""
+    inputs = keras.Input((side, side, 4))
+    x = layers.GlobalAveragePooling2D()(features(inputs, LITE1)[-1])
     x = layers.Dropout(dropout)(x)
-    return keras.Model(inputs, layers.Dense(len(LABELS), name=LOGITS)(x), name=variant.name)
+    return keras.Model(inputs, layers.Dense(len(LABELS), name=LOGITS)(x), name=LITE1.name)
 
 
 class Batches(keras.utils.PyDataset):
     """Random views of garments; each batch depends on (seed, epoch, its index) alone."""
 
-    def __init__(
-        self,
-        phones: Sequence[Garment],
-        streets: Sequence[Garment],
-        thumbnails: Pictures,
-        recipe: Recipe,
-        segment: Segment,
-    ) -> None:
+    def __init__(self, garments: dict[str, Sequence[Garment]], recipe: Recipe) -> None:
         super().__init__()
-        self.thumbnails, self.recipe, self.segment = thumbnails, recipe, segment
-        self.phones, self.streets = Source(phones, PHONE_BALANCE), Source(streets, STREET_BALANCE)
-        self.tops = Source([garment for garment in phones if garment.is_top], PHONE_BALANCE)
-        columns = [LABELS.index(label) for label in TOPS]
-        self.miniatures = np.flatnonzero(thumbnails.targets[:, columns].any(axis=1))
-        self.photos = [garment.photo for garment in phones]
+        self.recipe = recipe
+        self.sources = {name: Source(given, recipe.sources[name].balance) for name, given in garments.items() if given}
+        shares = np.array([recipe.sources[name].share for name in self.sources])
+        self.shares = shares / shares.sum()
+        self.photos = [garment.photo for given in garments.values() for garment in given]
         self.start(epoch=0)
 
     def start(self, epoch: int) -> None:
@@ -193,182 +162,190 @@ class Batches(keras.utils.PyDataset):
         return as_input(np.stack(views)), np.stack(targets)
 
     def _view(self, rng: np.random.Generator) -> tuple[UInt8Array, Float32Array]:
-        source = rng.choice(3, p=(THUMBNAILS, PHONES, STREETS))
-        coarse = COARSE, COARSE_SIDE
-        if source == 0:
-            number = rng.integers(len(self.thumbnails))
-            view, truth = _enlarged(self.thumbnails.images[number], rng), self.thumbnails.targets[number]
-        elif source == 1:
-            garment = self.phones.draw(rng)
-            view, truth = self._lying(garment, rng), garment.target
-        else:
-            garment = self.streets.draw(rng)
-            if garment.is_top and garment.is_main and rng.random() < DRESSED:
-                if rng.random() < IN_MINIATURE:
-                    number = rng.choice(self.miniatures)
-                    top = miniature(self.thumbnails.images[number], self.thumbnails.targets[number], rng)
-                    coarse = 1.0, MINIATURE_SIDE
-                else:
-                    top = self.tops.draw(rng)
-                garment = dressed(garment, top, rng)
-            view, truth = self._worn(garment, rng), garment.target
-        return erase(coarsen(recolour(view, rng), rng, *coarse), rng), truth
+        source = list(self.sources)[rng.choice(len(self.sources), p=self.shares)]
+        garment = self.sources[source].draw(rng)
+        return self.view(garment, source, rng), garment.target
 
-    def _lying(self, garment: Garment, rng: np.random.Generator) -> UInt8Array:
-        whole = 0, 0, garment.photo.shape[1], garment.photo.shape[0]
-        box = garment.box if rng.random() < AROUND_GARMENT else whole
-        framing = replace(FRAMING, quarter_turns=SHOE_TURNS) if garment.is_shoe else FRAMING
-        view, mask = _framed(dye(garment.photo, garment.mask, rng), garment.mask, box, framing, rng)
-        if rng.random() < NEW_SURFACE:
-            view = put_on(view, mask // 255, background(VIEW_SIZE, self.photos, rng))
-        return _faded(view, mask, UNFADED["phone"], rng)
+    def view(self, garment: Garment, source: str, rng: np.random.Generator) -> UInt8Array:
+        """A random view of a garment, as those of its source are shown: (side, side, 4) uint8, RGB and mask."""
+        changes = self.recipe.changes
+        view, mask = self._framed(garment, self.recipe.sources[source], rng)
+        return np.dstack([erase(coarsen(recolour(view, changes, rng), changes, rng), changes, rng), mask])
 
-    def _worn(self, garment: Garment, rng: np.random.Generator) -> UInt8Array:
-        photo, mask = dye(garment.photo, garment.mask, rng), garment.mask
-        alone = garment.is_sold_alone and rng.random() < ALONE
-        if not alone and garment.figure is not None and rng.random() < ON_WHITE:
-            photo = put_on(photo, garment.figure // 255, np.full_like(photo, rng.integers(235, 256)))
-        if not alone and rng.random() < FOUND_MASK:
-            mask = found_mask(photo, mask, rng.uniform(*CROP_MARGIN), self.segment)
-        view, mask = _framed(photo, mask, box_of(mask), FRAMING, rng)
-        if alone:
-            view = put_on(view, mask // 255, background(VIEW_SIZE, self.photos, rng))
-        # with all its surroundings a shirt under a coat looks as the coat does
-        return _faded(view, mask, UNFADED["street"] if garment.is_main else 0.0, rng)
+    def _framed(self, garment: Garment, views: Views, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
+        recipe = self.recipe
+        photo, mask, framing = garment.photo, garment.mask, views.framing
+        if rng.random() < views.shrunk:
+            photo = _shrunk(photo, int(rng.integers(*recipe.shrunk_side)))
+        photo = dye(photo, mask, recipe.changes, rng)
+        whole = 0, 0, photo.shape[1], photo.shape[0]
+        box = garment.box if mask.any() and rng.random() < views.around else whole
+        if garment.is_shoe:
+            framing = replace(framing, quarter_turns=max(framing.quarter_turns, views.shoe_turns))
+        figure = garment.figure if garment.figure is not None else mask
+        layers_ = [(photo, cv2.INTER_LINEAR), (mask, cv2.INTER_LINEAR), (figure, cv2.INTER_LINEAR)]
+        view, mask, figure = frame(layers_, box, recipe.side, framing, rng)
+        if garment.is_sold_alone and rng.random() < views.alone:
+            view = put_on(view, mask // 255, self._surface(rng))
+        elif garment.figure is not None and rng.random() < views.new_surface:
+            view = put_on(view, figure // 255, self._surface(rng))
+        return view, self._changed(mask, rng)
 
+    def _changed(self, mask: UInt8Array, rng: np.random.Generator) -> UInt8Array:
+        """The mask as the segmentation might have drawn it."""
+        if rng.random() < self.recipe.unmasked:
+            return np.full_like(mask, 255)
+        if rng.random() < self.recipe.changed_mask:
+            change = cv2.dilate if rng.random() < 0.6 else cv2.erode
+            side = int(rng.integers(*self.recipe.mask_change))
+            mask = change(mask, np.ones((side, side), np.uint8)).astype(np.uint8)
+        return mask
 
-def found_mask(photo: UInt8Array, mask: UInt8Array, margin: float, segment: Segment) -> UInt8Array:
-    """What the segmentation marks in a crop around the garment, where it is that garment; else the true mask."""
-    around = widened(box_of(mask), margin)
-    found = np.zeros_like(mask)
-    found[around] = segment(photo[around]) * np.uint8(255)
-    return found if iou(found > 0, mask > 0) >= RIGHT else mask
+    def _surface(self, rng: np.random.Generator) -> UInt8Array:
+        return background(self.recipe.side, self.photos, rng)
 
 
-def miniature(thumbnail: UInt8Array, accepted: Float32Array, rng: np.random.Generator) -> Garment:
-    """A Fashion-MNIST image as a garment that can be drawn over another one."""
-    picture = _shop_picture(thumbnail, rng)
-    mask = (picture.min(axis=2) < 255 - PLAIN_DISTANCE).astype(np.uint8)
-    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(mask, outlines, -1, (255,), cv2.FILLED)  # what is white inside belongs to it
-    pixel = VIEW_SIZE // (SIZE + 2 * BORDER)  # the outermost is half white
-    return Garment(picture, cv2.erode(mask, np.ones((pixel, pixel))).astype(np.uint8), None, None, accepted)
+def _shrunk(photo: UInt8Array, side: int) -> UInt8Array:
+    """The photo as if its longer side had had so many pixels."""
+    height, width = photo.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return photo
+    small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
 
 
-def _enlarged(thumbnail: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-    view = _shop_picture(thumbnail, rng)
-    return frame([(view, cv2.INTER_LINEAR)], (0, 0, VIEW_SIZE, VIEW_SIZE), VIEW_SIZE, FRAMING, rng)[0]
-
-
-def _shop_picture(thumbnail: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-    """A Fashion-MNIST image as a shop's picture: dark, or of one colour, on white; (224, 224, 3)."""
-    bordered = np.pad(~thumbnail, BORDER, constant_values=255)
+def enlarged(thumbnail: UInt8Array, accepted: Float32Array, toned: float, rng: np.random.Generator) -> Garment:
+    """A Fashion-MNIST image as a shop's picture: dark, or of one colour, on white."""
+    bordered = np.pad(~thumbnail, MINIATURE_BORDER, constant_values=255)
     large = cv2.resize(bordered, (VIEW_SIZE, VIEW_SIZE), interpolation=cv2.INTER_CUBIC)
-    darkest = rng.uniform(0, 120, 3) if rng.random() < TONED else np.zeros(3)
-    return (darkest + large[..., np.newaxis] / 255 * (255 - darkest)).astype(np.uint8)
+    darkest = rng.uniform(0, 120, 3) if rng.random() < toned else np.zeros(3)
+    photo = (darkest + large[..., np.newaxis] / 255 * (255 - darkest)).astype(np.uint8)
+    mask = on_white(photo) * np.uint8(255)
+    return Garment(photo, mask, mask, accepted)
 
 
-def _framed(
-    photo: UInt8Array, mask: UInt8Array, box: tuple[int, int, int, int], framing: Framing, rng: np.random.Generator
-) -> list[UInt8Array]:
-    if rng.random() < CHANGED_MASK:
-        change = cv2.dilate if rng.random() < 0.6 else cv2.erode
-        side = int(rng.integers(*MASK_CHANGE))
-        mask = change(mask, np.ones((side, side), np.uint8)).astype(np.uint8)
-    return frame([(photo, cv2.INTER_LINEAR), (mask, cv2.INTER_LINEAR)], box, VIEW_SIZE, framing, rng)
+def feedback_garments(journal: Path, segmenter: Segmenter) -> list[Garment]:
+    """The photos among the pictures that visitors corrected; thumbnails are for `train.thumbnails`."""
+    corrected = [(canonicalize(picture, segmenter), label) for picture, label in feedback_pictures(journal)]
+    return [
+        Garment(to_rgb(image.photo), mask, mask, target(feedback_target(label)))
+        for image, label in corrected
+        if image.is_photo
+        for mask in [image.mask.astype(np.uint8) * np.uint8(255)]
+    ]
 
 
-def _faded(view: UInt8Array, mask: UInt8Array, unfaded: float, rng: np.random.Generator) -> UInt8Array:
-    return view if rng.random() < unfaded else fade(view, mask, rng.uniform(*FADING))
+def outlier_garments(segmenter: Segmenter, n: int) -> list[Garment]:
+    """Pictures without any garment, of the kinds that are for training, masked as such pictures will be."""
+    pictures = np.concatenate(list(outliers(FITTED, n).values()))
+    return [Garment(picture, segmenter(picture).astype(np.uint8) * 255, None, target(())) for picture in pictures]
 
 
-def fit(
-    recipe: Recipe,
-    phones: Sequence[Garment],
-    streets: Sequence[Garment],
-    others: Sequence[Garment],
-    thumbnails: Pictures,
-    segment: Segment,
-    run: Path,
-    *,
-    initial: Path | None = None,
-    command: str = "",
-) -> None:
-    """Train to the recipe's end, and keep the weights; `others` are pictures without a garment.
+@dataclass(frozen=True)
+class Folders:
+    """Where the pictures are; None where there are none."""
 
-    Starts from ImageNet's weights, from those of `initial`, a finished run or a bundle, or from where the run folder stopped.
+    photos: Path
+    street: Path
+    shop: Path | None = None
+    people: Path | None = None
+    things: Path | None = None
+    pictures: Path | None = None
+    feedback: Path | None = None
+
+
+def garments_of(folders: Folders, thumbnails: Pictures, segmenter: Segmenter, recipe: Recipe) -> dict[str, Sequence[Garment]]:
+    """All garments to train on, by source."""
+    rng = np.random.default_rng(recipe.seed)
+    own = [] if folders.pictures is None else folder.rows(folders.pictures, "training")
+    return {
+        "phone": [single_garment(row, segmenter) for row in phone.rows(folders.photos, "training")],
+        "shop": [product(row, segmenter) for row in shop.rows(folders.shop, "training")] if folders.shop else [],
+        "street": [
+            garment
+            for photo in street_photos(folders.street, "training")
+            for garment in worn_garments(photo, list(photo.garments(recipe.smallest)), segmenter)
+        ],
+        "people": [found_garment(row, segmenter) for row in people.rows(folders.people, "training")] if folders.people else [],
+        "people's crops": [found_garment(row, segmenter) for row in people.crop_rows(folders.people, "training")]
+        if folders.people
+        else [],
+        "fashion-mnist": [
+            enlarged(thumbnails.images[number], thumbnails.targets[number], recipe.toned, rng)
+            for number in rng.choice(len(thumbnails), min(len(thumbnails), 3_000), replace=False)
+        ],
+        "own": [single_garment(row, segmenter) for row in own]
+        + (feedback_garments(folders.feedback, segmenter) if folders.feedback else []),
+        "things": [found_garment(row, segmenter) for row in things.rows(folders.things, "training")] if folders.things else [],
+        "outliers": outlier_garments(segmenter, recipe.outliers),
+    }
+
+
+def fit(recipe: Recipe, garments: dict[str, Sequence[Garment]], run: Path, *, masks: str = "", command: str = "") -> None:
+    """Train from ImageNet's weights, or from where the run folder stopped, to the recipe's end, and keep the weights.
+
+    Args:
+        recipe: What to do.
+        garments: By source, as `garments_of` gives them.
+        run: The run folder.
+        masks: Key of the run whose network found the garments, for the record.
+        command: What was typed, likewise.
     """
-    look = LOOKS[recipe.look]
     config = {
         "recipe": dataclasses.asdict(recipe),
-        "data": {
-            "phone photos": len(phones),
-            "street garments": len(streets),
-            "without a garment": len(others),
-            "fashion-mnist": len(thumbnails),
-        },
+        "data": {name: len(given) for name, given in garments.items()},
+        "masks": masks,
+        "preprocessing": PREPROCESSING_VERSION,
         "command": command,
-    } | descent([] if initial is None else [(initial, 1.0)], look.form)
+    } | descent([])
     if not open_run(run, config):
         return
     keras.utils.set_random_seed(recipe.seed)
-    model = network(recipe.look, recipe.dropout)
-    if initial is None:
-        load_imagenet_weights(model, look.variant)
-    else:
-        model.load_weights(weights_of(initial, look.form))
-    freeze(model, recipe.frozen_blocks)
+    model = network(recipe.side, recipe.dropout)
+    load_imagenet_weights(model, LITE1)
+    freeze(model)
     optimizer = keras.optimizers.AdamW(
         OneCycle(recipe.learning_rate, recipe.epochs * recipe.batches),
         weight_decay=recipe.weight_decay,
         use_ema=True,
         ema_momentum=recipe.averaging,
     )
-    model.compile(optimizer, SetCrossEntropy(recipe.label_smoothing), jit_compile=False)
-    batches = Batches([*phones, *others], streets, thumbnails, recipe, segment)
-    finish(run, model, batches, recipe.epochs)
+    model.compile(optimizer, OpenSetCrossEntropy(recipe.label_smoothing), jit_compile=False)
+    finish(run, model, Batches(garments, recipe), recipe.epochs)
+
+
+def add_folders(parser: argparse.ArgumentParser) -> None:
+    """The options that name the pictures to train on, and the segmentation that finds garments in them."""
+    parser.add_argument("--segmentation", type=Path, required=True, help="a finished run of train.segmentation, or a bundle")
+    parser.add_argument("--photos", type=Path, required=True, help="folder of the phone photos (photos.csv, images/)")
+    parser.add_argument("--street", type=Path, required=True, help="folder of the street photos (labels.json, photos/, masks/)")
+    parser.add_argument("--shop", type=Path, help="folder of a shop's products (shop.csv, images/)")
+    parser.add_argument("--people", type=Path, help="folder of people in the street (tags.csv, photos/, crops.csv, crops/)")
+    parser.add_argument("--things", type=Path, help="folder of what is no garment (things.csv, images/)")
+    parser.add_argument("--pictures", type=Path, help="folder of your own pictures (pictures.csv: image, group, class)")
+    parser.add_argument("--feedback", type=Path, help="folder of a journal with visitors' corrections")
+    parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
+
+
+def folders_of(arguments: argparse.Namespace) -> Folders:
+    return Folders(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Folders)})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="folder of this run")
-    parser.add_argument("--segmentation", type=Path, required=True, help="a finished run of train.segmentation, or a bundle")
-    parser.add_argument("--photos", type=Path, required=True, help="folder of the phone photos (photos.csv, images/)")
-    parser.add_argument("--street", type=Path, required=True, help="folder of the street photos (labels.json, photos/, masks/)")
-    parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
-    parser.add_argument("--feedback", type=Path, help="folder of a journal with visitors' corrections")
-    parser.add_argument("--initial", type=Path, help="a finished run of this network, or a bundle, to start from")
-    parser.add_argument("--look", choices=list(LOOKS), default=Recipe.look, help="which of the two networks")
-    parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
+    add_folders(parser)
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
     parser.add_argument("--batches", type=int, default=Recipe.batches, help="to an epoch")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
-    parser.add_argument(
-        "--refit", action="store_true", help="learn from the validation street photos too: the last run, when all is chosen"
-    )
     arguments = parser.parse_args()
-    splits: tuple[Split, ...] = ("training", "validation") if arguments.refit else ("training",)
-    streets = [garment for split in splits for garment in street_garments(arguments.street, split, smallest=SMALLEST)]
+    recipe = Recipe(epochs=arguments.epochs, batches=arguments.batches, seed=arguments.seed)
     segmenter = Segmenter(arguments.segmentation / SEGMENTATION_MODEL)
-    phones = [phone_garment(phone, segmenter) for phone in phone_photos(arguments.photos, "training")]
-    corrected = feedback_garments(arguments.feedback, segmenter) if arguments.feedback else []
-    fit(
-        Recipe(
-            epochs=arguments.epochs,
-            batches=arguments.batches,
-            learning_rate=arguments.learning_rate,
-            look=arguments.look,
-            seed=arguments.seed,
-        ),
-        phones + corrected,
-        [worn_garment(street) for street in streets],
-        outlier_garments(segmenter),
-        load_fashion_mnist(arguments.data).training,
-        segmenter,
-        arguments.run,
-        initial=arguments.initial,
-        command=typed_command("train.photos", parser, arguments),
-    )
+    thumbnails = load_fashion_mnist(arguments.data).training
+    garments = garments_of(folders_of(arguments), thumbnails, segmenter, recipe)
+    masks = lineage_of_segmentation(arguments.segmentation).key
+    fit(recipe, garments, arguments.run, masks=masks, command=typed_command("train.photos", parser, arguments))
 
 
 if __name__ == "__main__":

@@ -31,9 +31,9 @@ from fashion_classifier import Bundle, FashionClassifier, FashionClassifierError
 from fashion_classifier.bundle import HDF5_MODEL, MANIFEST, sha256
 from train.networks.calibration import BINS, plot_reliability
 from train.networks.lineage import history_of
-from train.networks.runs import keras_file
+from train.networks.runs import thumbnails_file
 from train.pictures.fashion_mnist import Pictures, load_fashion_mnist
-from train.reports.photos import ask_photos, measure, to_markdown
+from train.reports.photos import ask, measure, to_markdown
 from train.reports.thumbnails import Evaluation, evaluate
 
 CARD, FIGURES, TEMPLATE = "README.md", "figures", Path(__file__).parent / "model_card.md"
@@ -68,7 +68,7 @@ class HeldOut:
 
     def report(self, classifier: FashionClassifier) -> Report:
         evaluation = evaluate(classifier, self.thumbnails.images, self.thumbnails.groups)
-        return Report(evaluation, None if self.photos is None else measure(ask_photos(classifier, self.photos, "test")))
+        return Report(evaluation, None if self.photos is None else measure(ask(classifier, "photos", self.photos, "test")))
 
 
 @dataclass(frozen=True)
@@ -151,9 +151,7 @@ def stage(bundle: Bundle, folder: Path, *, hdf5: bool = False) -> Bundle:
     if hdf5 and HDF5_MODEL not in staged.manifest.files:
         import keras  # here: it loads a backend
 
-        keras.models.load_model(staged.file(keras_file(staged, "canonical")), compile=False, safe_mode=True).save(
-            folder / HDF5_MODEL
-        )
+        keras.models.load_model(staged.file(thumbnails_file(staged)), compile=False, safe_mode=True).save(folder / HDF5_MODEL)
         files = staged.manifest.files | {HDF5_MODEL: sha256(folder / HDF5_MODEL)}
         (folder / MANIFEST).write_text(replace(staged.manifest, files=files).to_json(), encoding="utf-8")
         staged = Bundle(folder)

@@ -1,13 +1,13 @@
 """From the data to the bundle and its reports in one command.
 
-    python -m train.reproduce --out runs/1.2.0 --version 1.2.0 --data DATA --photos PHOTOS --street STREET
-    python -m train.reproduce ... --initial fashion_classifier/default_model
+    python -m train.reproduce --out runs/1.2.0 --version 1.2.0 --data DATA --photos PHOTOS --street STREET \\
+        [--shop SHOP] [--people PEOPLE] [--things THINGS] [--pictures FOLDER] [--thumbnails BUNDLE]
 
-Trains every network, exports the bundles, measures them on test data and writes the reports to OUT/report. The bundle to ship
-is OUT/resnet/bundle. Started again after an interruption it goes on where it stopped. With --initial the networks start from
-those of a bundle, whose segmentation network is kept; without it the networks for photos start from ImageNet's weights (the
-extra "imagenet"). What each finished step took, in hours of the clock and of processor cores, is in OUT/steps.json. --smoke
-trains one network of each kind for a moment only, to see whether the chain holds.
+Trains every network, the two for photos from ImageNet's weights (the extra "imagenet"), exports the bundle, measures it on
+test data and writes the reports to OUT/report. The bundle to ship is OUT/bundle. Started again after an interruption it goes on
+where it stopped. With --thumbnails the network for thumbnails is a bundle's, as it is, and neither it nor those that it is
+compared with are trained. What each finished step took, in hours of the clock and of processor cores, is in OUT/steps.json.
+--smoke trains every network for a moment only, to see whether the chain holds.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 SEEDS = ("0", "1", "2")  # of the networks that take minutes
@@ -40,78 +40,65 @@ class Taken:
 
 @dataclass(frozen=True)
 class Sources:
-    """Folders of the data, and the bundle to start from, if any."""
+    """Folders of the data, and the bundle whose network for thumbnails to keep; None where there is none."""
 
     data: Path
     photos: Path
     street: Path
-    initial: Path | None
+    shop: Path | None = None
+    people: Path | None = None
+    things: Path | None = None
+    pictures: Path | None = None
+    thumbnails: Path | None = None
+
+    def options(self, *names: str) -> tuple[str, ...]:
+        """The named folders as options of a command, without those that there are not."""
+        folders = [(name, getattr(self, name)) for name in names]
+        return tuple(word for name, folder in folders if folder is not None for word in (f"--{name}", f"{folder}"))
 
 
 def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> list[Step]:
     """All commands, in order."""
-    data, photos, street = ("--data", f"{sources.data}"), ("--photos", f"{sources.photos}"), ("--street", f"{sources.street}")
-    report, numbered = ("--out", f"{out / 'report'}"), ("--version", version)
+    data, report = sources.options("data"), ("--out", f"{out / 'report'}")
     moment = ("--epochs", "1") if smoke else ()  # the last of two equal options counts
-    batches = ("--batches", "2") if smoke else ()
+    batches = (*moment, "--batches", "2") if smoke else ()
+    bundle, segmentation, photos = f"{out / 'bundle'}", f"{out / 'segmentation'}", f"{out / 'photos'}"
 
     def fit(recipe: str, run: str, *options: str) -> Step:
         return Step("train.thumbnails", (recipe, "--run", f"{out / run}", *data, *options, *moment))
 
-    def train_photos(run: str, *options: str) -> Step:
-        segmentation = f"{sources.initial or out / 'segmentation'}"
-        given = ("--run", f"{out / run}", "--segmentation", segmentation, *photos, *street, *data)
-        return Step("train.photos", (*given, *options, *moment, *batches))
+    def export(source: str, place: str, *options: str) -> Step:
+        return Step("train.export", (source, place, "--version", version, *data, *options))
 
-    def average(run: str, of: str, other: Path, share: str) -> Step:
-        mixed = ("--of", f"{out / of}", "--with", f"{other}", "--share", share)
-        return Step("train.networks.average", ("--run", f"{out / run}", *mixed))
-
-    def export(run: str, *options: str) -> Step:
-        return Step("train.export", (f"{out / run}", f"{out / run / 'bundle'}", *numbered, *data, *options))
-
-    baselines = {f"{name}-{seed}": (name, seed) for name in ("ann", "cnn") for seed in (SEEDS[:1] if smoke else SEEDS)}
-    listed = [fit(name, run, "--seed", seed) for run, (name, seed) in baselines.items()]
-    listed += [export(run) for run in baselines]
-    if sources.initial is None:
-        listed += [
-            fit("resnet", "resnet-first"),
-            Step("train.segmentation", ("--run", f"{out / 'segmentation'}", *photos, *street, *moment, *batches)),
-            train_photos("photos-first"),
-            train_photos("faded-first", "--look", "faded", "--epochs", "26", "--learning-rate", "0.0006", "--seed", "21"),
+    seeds = SEEDS[:1] if smoke else SEEDS
+    baselines = {f"{name}-{seed}": (name, seed) for name in ("ann", "cnn") for seed in seeds}
+    thumbnails, compared = f"{sources.thumbnails}", []
+    listed = []
+    if sources.thumbnails is None:
+        first, second, third, thumbnails = (f"{out / name}" for name in ("resnet-1", "resnet-2", "resnet-3", "resnet"))
+        averaged = ("--run", thumbnails, "--of", third, "--with", second, "--share", "0.5")
+        listed = [
+            *(fit(name, run, "--seed", seed) for run, (name, seed) in baselines.items()),
+            *(export(f"{out / run}", f"{out / run / 'bundle'}") for run in baselines),
+            fit("resnet", "resnet-1"),
+            fit("resnet-continued", "resnet-2", "--initial", first),
+            fit("resnet-continued", "resnet-3", "--initial", second, "--epochs", "18"),
+            Step("train.networks.average", averaged),
+            export(thumbnails, f"{thumbnails}/bundle"),  # which train.reports.compare looks at
         ]
-    of_thumbnails = sources.initial or out / "resnet-first"
-    of_photos, of_faded = sources.initial or out / "photos-first", sources.initial or out / "faded-first"
-    again = ("--epochs", "18", "--seed", "5")
-    refit = ("--epochs", "10", "--learning-rate", "0.00025", "--seed", "6", "--refit")
-    refit_faded = ("--look", "faded", "--epochs", "16", "--learning-rate", "0.00035", "--seed", "22", "--refit")
-    dyed = ("--epochs", "6", "--learning-rate", "0.0003", "--seed", "32", "--refit")
-    dyed_faded = ("--look", "faded", "--epochs", "24", "--seed", "31", "--refit")
-    second, photos_second, faded_third = out / "resnet-second", out / "photos-second", out / "faded-third"
-    bundle = f"{out / 'resnet' / 'bundle'}"
+        compared = [Step("train.reports.compare", (*(f"{out / run}" for run in baselines), thumbnails, *data, *report))]
+    pictures = sources.options("photos", "street", "shop", "people", "things", "pictures")
+    calibrating = sources.options("photos", "street", "shop", "people")
+    measured = sources.options("photos", "street", "shop", "people", "things")
     return [
         *listed,
-        fit("resnet-continued", second.name, "--initial", f"{of_thumbnails}"),
-        fit("resnet-continued", "resnet-third", "--initial", f"{second}", "--epochs", "18"),
-        average("resnet", "resnet-third", second, "0.5"),
-        train_photos(photos_second.name, "--initial", f"{of_photos}", *again),
-        train_photos("photos-third", "--initial", f"{photos_second}", *refit),
-        average("photos-fourth", "photos-third", photos_second, "0.5"),
-        average("photos-fifth", "photos-fourth", of_photos, "0.4"),
-        train_photos("photos", "--initial", f"{out / 'photos-fifth'}", *dyed),
-        train_photos("faded-second", "--initial", f"{of_faded}", *refit_faded),
-        average(faded_third.name, "faded-second", of_faded, "0.5"),
-        train_photos("faded-fourth", "--initial", f"{faded_third}", *dyed_faded),
-        average("faded", "faded-fourth", faded_third, "0.5"),
-        export(
-            "resnet",
-            *("--segmentation", f"{sources.initial or out / 'segmentation'}"),
-            *("--photo-run", f"{out / 'photos'}", "--photo-run", f"{out / 'faded'}", *photos),
-        ),
+        Step("train.segmentation", ("--run", segmentation, *sources.options("photos", "street", "shop"), *batches)),
+        Step("train.photos", ("--run", photos, "--segmentation", segmentation, *pictures, *data, *batches)),
+        export(thumbnails, bundle, "--segmentation", segmentation, "--photo-run", photos, *calibrating),
         Step("train.reports.thumbnails", (bundle, *data, *report)),
-        Step("train.reports.photos", (bundle, *photos, *street, *report)),
-        Step("train.reports.typicality", (bundle, *photos, *data, *report)),
-        Step("train.reports.compare", (*(f"{out / run}" for run in baselines), f"{out / 'resnet'}", *data, *report)),
+        Step("train.reports.photos", (bundle, *measured, *report)),
+        Step("train.reports.typicality", (bundle, *sources.options("photos", "shop", "things"), *data, *report)),
+        *compared,
     ]
 
 
@@ -140,11 +127,15 @@ def main(options: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of Fashion-MNIST's IDX files")
     parser.add_argument("--photos", type=Path, required=True, help="folder of the phone photos (photos.csv, images/)")
     parser.add_argument("--street", type=Path, required=True, help="folder of the street photos (labels.json, photos/, masks/)")
-    parser.add_argument("--initial", type=Path, help="a bundle whose networks to start from")
+    parser.add_argument("--shop", type=Path, help="folder of a shop's products (shop.csv, images/)")
+    parser.add_argument("--people", type=Path, help="folder of people in the street (tags.csv, photos/, crops.csv, crops/)")
+    parser.add_argument("--things", type=Path, help="folder of what is no garment (things.csv, images/)")
+    parser.add_argument("--pictures", type=Path, help="folder of your own pictures (pictures.csv: image, group, class)")
+    parser.add_argument("--thumbnails", type=Path, help="a bundle whose network for thumbnails to keep")
     parser.add_argument("--smoke", action="store_true", help="train every network for a moment only")
     arguments = parser.parse_args(options)
-    initial = arguments.initial and arguments.initial.resolve()
-    sources = Sources(arguments.data.resolve(), arguments.photos.resolve(), arguments.street.resolve(), initial)
+    given = {field.name: getattr(arguments, field.name) for field in fields(Sources)}
+    sources = Sources(**{name: folder.resolve() for name, folder in given.items() if folder})
     out = arguments.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     record = out / "steps.json"
@@ -154,7 +145,7 @@ def main(options: list[str] | None = None) -> None:
         before = taken.get(name, {"hours": 0.0, "core_hours": 0.0})  # a step that is found finished adds a moment
         taken[name] = {part: value + before[part] for part, value in asdict(took).items()}
         record.write_text(json.dumps(taken, indent=1) + "\n")
-    print(f"{out / 'resnet' / 'bundle'}: {sum(one['core_hours'] for one in taken.values()):.2f} core-hours")
+    print(f"{out / 'bundle'}: {sum(one['core_hours'] for one in taken.values()):.2f} core-hours")
 
 
 if __name__ == "__main__":

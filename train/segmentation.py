@@ -1,19 +1,21 @@
-"""Train the network that finds the main garment in a photo, and write it for LiteRT.
+"""Train the network that finds the garment that is meant in a photo, and write it for LiteRT.
 
-    python -m train.segmentation --run runs/segmentation --photos PHOTOS --street STREET
+    python -m train.segmentation --run runs/segmentation --photos PHOTOS --street STREET [--shop SHOP]
 
 The same command continues a run that was interrupted. The run folder gets segmentation.tflite, which `train.photos` and
 `train.export` take.
 
-The main garment is the one that a view is framed around, as who means one garment of several crops to it; in a view of
-whatever is worn it is the largest, most central one (area weighted by a Gaussian on the view's centre). The network learns
-it from the true masks of the street photos and from GrabCut's masks of the phone photos, where GrabCut did well; both also
-cut out and put on other surfaces.
+A garment is meant by a point on it (a peak in the fourth channel), or by the frame: who means one garment of several
+crops to it. Where a whole person is in view and nothing else is said, it is what is worn outermost above the waist; in other
+views the largest, most central garment (area weighted by a Gaussian on the view's centre). The network learns it from the
+true masks of the street photos, from GrabCut's masks of the phone photos, where GrabCut did well, and from a shop's bags and
+shoes on white; all of them also cut out and put on other surfaces.
 """
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,59 +26,67 @@ import numpy.typing as npt
 from keras import layers, ops
 
 from fashion_classifier.bundle import SEGMENTATION_MODEL
-from fashion_classifier.segmentation import MAP_SIDE, SIDE, as_input
+from fashion_classifier.segmentation import MAP_SIDE, SIDE, as_input, hint
 from train.networks.efficientnet import LITE0, features, freeze, load_imagenet_weights
 from train.networks.lineage import descent
 from train.networks.runs import WEIGHTS, OneCycle, export_float16, finish, open_run, typed_command
-from train.pictures.boxes import box_of, widened
+from train.pictures import phone, shop
+from train.pictures.boxes import box_of, on_white, widened
 from train.pictures.grabcut import grabcut_mask
-from train.pictures.phone import PhonePhoto, phone_photos
-from train.pictures.photo_augmentation import Framing, background, coarsen, frame, put_on, recolour
-from train.pictures.street import NO_GARMENT, StreetPhoto, street_photos
+from train.pictures.photo_augmentation import Changes, Framing, background, coarsen, frame, put_on, recolour
+from train.pictures.street import NO_GARMENT, STREET_LABELS, StreetPhoto, street_photos
+from train.pictures.targets import SHOES
 
 UInt8Array = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
+Masked = tuple[UInt8Array, UInt8Array]  # a photo (H, W, 3), and where in it the one garment is: values of a target (H, W)
 
 GARMENT, UNKNOWN = 1, 255  # values of a target; the rest is 0
-CENTRE_WIDTH = 0.55  # standard deviation of the Gaussian that weighs areas, in halves of the view's side
-
-STREET_SHARE = 0.6  # of the views
-AROUND_ONE = 0.7  # of the street views are framed around one garment, the others anywhere
-CROPPED = 0.6  # of those framed around one are cropped to its box and a margin, as callers crop
-CROP_MARGIN = (0.03, 0.3)  # of that crop, of the longer side of the box
-SMALLEST = 0.004  # share of a street photo that a garment needs to be framed
-CUT_OUT = {"street": 0.45, "phone": 0.25}  # share of the views put on another surface
-ALONE = 0.25  # of the street views put on another surface show one garment only
-
-BELIEVABLE = (0.06, 0.75)  # share of a phone photo that GrabCut's mask must cover to be learnt from
-AT_BORDER = 0.3  # share of the photo's border that it may cover
-IN_ONE_PART = 0.45  # share of it that its largest part must hold
-
-ANYWHERE = Framing((0.3, 1.0), shift=0.3, rotation=10, aspect=2.0, quarter_turns=0)
-AROUND = Framing((1.0, 1.7), shift=0.12, rotation=10, aspect=1.3, quarter_turns=0)
-CROP = Framing((1.0, 1.0), shift=0.02, rotation=3, aspect=1.05, quarter_turns=0)
-PHONE = Framing((0.75, 1.05), shift=0.08, rotation=15, aspect=1.4, quarter_turns=0.3)
+ALONE_ON_WHITE = ("Bag", *SHOES)  # what the shop shows without anybody: all that stands out from white is the garment
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides the outcome, but for the data."""
+    """What decides the outcome, but for the data. Shares are probabilities in [0, 1]."""
 
-    epochs: int = 24
+    epochs: int = 15
     batches: int = 100  # an epoch
     batch_size: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
-    frozen_blocks: int = 3
     seed: int = 0
+
+    sources: tuple[float, float, float] = (0.62, 0.28, 0.1)  # shares of the views: street, phone, shop
+    whole: float = 0.25  # of the street views show the whole photo
+    around_one: float = 0.6  # of them are framed around one garment, the others anywhere
+    cropped: float = 0.6  # of those framed around one are cropped to its box and a margin, as callers crop
+    crop_margin: tuple[float, float] = (0.03, 0.3)  # of that crop, of the longer side of the box
+    hinted: tuple[float, float, float] = (0.4, 0.15, 0.15)  # of each source's views have a point on the garment
+    smallest: float = 0.004  # share of a street photo that a garment needs to be meant
+    claim: float = 0.25  # of the largest garment's weighted area, from which on one further out comes before it
+    centre_width: float = 0.55  # standard deviation of the Gaussian that weighs areas, in halves of the view's side
+    cut_out: tuple[float, float, float] = (0.45, 0.25, 0.5)  # of each source's views are put on another surface
+    alone: float = 0.25  # of the street views put on another surface show one garment only
+    changes: Changes = Changes()
+
+    framed_whole: Framing = Framing((0.9, 1.1), shift=0.05, rotation=5, aspect=1.3, quarter_turns=0)
+    framed_anywhere: Framing = Framing((0.3, 1.0), shift=0.3, rotation=10, aspect=2.0, quarter_turns=0)
+    framed_around: Framing = Framing((1.0, 1.7), shift=0.12, rotation=10, aspect=1.3, quarter_turns=0)
+    framed_crop: Framing = Framing((1.0, 1.0), shift=0.02, rotation=3, aspect=1.05, quarter_turns=0)
+    framed_single: Framing = Framing((0.75, 1.05), shift=0.08, rotation=15, aspect=1.4, quarter_turns=0.3)
+
+    believable: tuple[float, float] = (0.06, 0.75)  # share of a photo that its one garment's mask must cover to be learnt from
+    at_border: float = 0.3  # share of the photo's border that it may cover
+    in_one_part: float = 0.45  # share of it that its largest part must hold
+    edge: int = 3  # px that are unknown along such a mask, two more in photos larger than the network's view
 
 
 def network() -> keras.Model:
     """A U-Net (Ronneberger, Fischer, Brox 2015) of separable convolutions on EfficientNet-Lite0's first five stages.
 
-    (n, 160, 160, 3) in [-1, 1] -> (n, 80, 80, 1) logits of the main garment; 0.76 M parameters.
+    (n, 160, 160, 4) in [-1, 1], RGB and the hint -> (n, 80, 80, 1) logits of the garment; 0.76 M parameters.
     """
-    inputs = keras.Input((SIDE, SIDE, 3))
+    inputs = keras.Input((SIDE, SIDE, 4))
     *finer, x = features(inputs, LITE0, stages=5)
     x = _separable(x, 96, "decode_10")
     for skipped, filters in zip(reversed(finer), (64, 48, 32), strict=True):
@@ -111,33 +121,54 @@ class MaskLoss(keras.losses.Loss):
         return total(entropy * known) / ops.maximum(1.0, total(known)) + 1.0 - dice
 
 
-def main_garment(labels: UInt8Array, garments: Sequence[int]) -> BoolArray:
-    """Where the largest, most central of the garments is in an (h, w) map of labels; nowhere where there is none."""
+def main_garment(labels: UInt8Array, layers_of: dict[int, int], recipe: Recipe) -> BoolArray:
+    """Where the garment is that is meant when nothing is said: True on it in an (h, w) map of labels, nowhere if there is none.
+
+    Args:
+        labels: The garments' values; what is no key of `layers_of` is none.
+        layers_of: For each garment how far out it is worn (`layer_of`).
+        recipe: Says how areas are weighed, and from which on a garment further out comes before a larger one.
+    """
     rows, columns = (np.linspace(-1, 1, side) for side in labels.shape)
-    weights = np.exp(-(rows[:, np.newaxis] ** 2 + columns**2) / (2 * CENTRE_WIDTH**2))
+    weights = np.exp(-(rows[:, np.newaxis] ** 2 + columns**2) / (2 * recipe.centre_width**2))
     areas = np.bincount(labels.ravel(), weights.ravel(), minlength=256)
-    best = max(garments, key=lambda value: areas[value])
+    largest = max(areas[value] for value in layers_of)
+    claiming = [value for value in layers_of if areas[value] >= recipe.claim * largest]
+    best = max(claiming, key=lambda value: (layers_of[value], areas[value]))
     found: BoolArray = (labels == best) & (areas[best] > 0)
     return found
 
 
-def believable(mask: BoolArray) -> bool:
-    """Whether GrabCut's mask looks like one garment: neither specks nor the floor."""
+def layer_of(label: str) -> int:
+    """How far out a garment of this label is worn above the waist: 2 a coat, 1 a dress or a top, 0 anything else."""
+    accepted = STREET_LABELS.get(label, ())
+    if "Coat" in accepted:
+        return 2
+    return int(bool({"T-shirt/top", "Pullover", "Dress", "Shirt"}.intersection(accepted)))
+
+
+def believable(mask: BoolArray, recipe: Recipe) -> bool:
+    """Whether a mask looks like one garment: neither specks nor the floor."""
     border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
-    if not BELIEVABLE[0] < mask.mean() < BELIEVABLE[1] or border.mean() > AT_BORDER:
+    smallest, largest = recipe.believable
+    if not smallest < mask.mean() < largest or border.mean() > recipe.at_border:
         return False
     areas = cv2.connectedComponentsWithStats(mask.astype(np.uint8))[2][1:, cv2.CC_STAT_AREA]
-    return bool(areas.max() > IN_ONE_PART * areas.sum())
+    return bool(areas.max() > recipe.in_one_part * areas.sum())
 
 
 class Batches(keras.utils.PyDataset):
-    """Random views of photos with their main garment; each batch depends on (seed, epoch, its index) alone."""
+    """Random views of photos with the garment that is meant; each batch depends on (seed, epoch, its index) alone."""
 
-    def __init__(self, phones: Sequence[PhonePhoto], streets: Sequence[StreetPhoto], recipe: Recipe) -> None:
+    def __init__(
+        self, streets: Sequence[StreetPhoto], phones: Sequence[Masked], products: Sequence[Masked], recipe: Recipe
+    ) -> None:
         super().__init__()
-        self.recipe, self.streets = recipe, list(streets)
-        self.phones = [(phone.photo, target) for phone in phones if (target := _target(phone.photo)) is not None]
-        self.garments = [i for i, name in enumerate(self.streets[0].names) if name not in NO_GARMENT]
+        self.recipe, self.streets, self.phones, self.products = recipe, streets, phones, products
+        shares = np.array(recipe.sources) * [bool(streets), bool(phones), bool(products)]
+        self.shares = shares / shares.sum()
+        names = streets[0].names if streets else ()
+        self.layers_of = {value: layer_of(name) for value, name in enumerate(names) if name not in NO_GARMENT}
         self.start(epoch=0)
 
     def start(self, epoch: int) -> None:
@@ -153,36 +184,51 @@ class Batches(keras.utils.PyDataset):
         return as_input(np.stack(views)), np.stack(targets)[:, ::step, ::step, np.newaxis]
 
     def _view(self, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
-        view, target = self._street(rng) if rng.random() < STREET_SHARE else self._phone(rng)
-        return coarsen(recolour(view, rng), rng), target
+        source = rng.choice(3, p=self.shares)
+        hinted = rng.random() < self.recipe.hinted[source]
+        if source == 0:
+            view, target = self._street(rng, hinted=hinted)
+        else:
+            masked = (self.phones, self.products)[source - 1]
+            view, target = self._single(masked[int(rng.integers(len(masked)))], self.recipe.cut_out[source], rng)
+        point = point_on(target == GARMENT, rng) if hinted else None
+        view = coarsen(recolour(view, self.recipe.changes, rng), self.recipe.changes, rng)
+        return np.dstack([view, hint(point)]), target
 
-    def _street(self, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
-        street = self.streets[rng.integers(len(self.streets))]
+    def _street(self, rng: np.random.Generator, *, hinted: bool) -> tuple[UInt8Array, UInt8Array]:
+        recipe, street = self.recipe, self.streets[int(rng.integers(len(self.streets)))]
         photo, labels = street.photo, street.labels
-        framing, meant = ANYWHERE, None
+        framing, meant = recipe.framed_anywhere, None
         box = 0, 0, labels.shape[1], labels.shape[0]
-        present = [value for value in self.garments if (labels == value).mean() >= SMALLEST]
-        if present and rng.random() < AROUND_ONE:
+        present = [value for value in self.layers_of if (labels == value).mean() >= recipe.smallest]
+        kind = rng.random()
+        if kind < recipe.whole:
+            framing = recipe.framed_whole
+        elif kind < recipe.whole + recipe.around_one and present:
             meant = rng.choice(present)
-            box, framing = box_of((labels == meant).astype(np.uint8)), AROUND
-            if rng.random() < CROPPED:
-                crop = widened(box, rng.uniform(*CROP_MARGIN))
+            box, framing = box_of((labels == meant).astype(np.uint8)), recipe.framed_around
+            if rng.random() < recipe.cropped:
+                crop = widened(box, rng.uniform(*recipe.crop_margin))
                 photo, labels = photo[crop], labels[crop]
-                box, framing = (0, 0, labels.shape[1], labels.shape[0]), CROP
+                box, framing = (0, 0, labels.shape[1], labels.shape[0]), recipe.framed_crop
         view, labels = self._framed(photo, labels, box, framing, rng)
-        if rng.random() < CUT_OUT["street"]:
-            seen = [meant] if meant is not None else [value for value in self.garments if (labels == value).any()]
-            alone = seen and rng.random() < ALONE
+        if rng.random() < recipe.cut_out[0]:
+            seen = [meant] if meant is not None else [value for value in self.layers_of if (labels == value).any()]
+            alone = seen and rng.random() < recipe.alone
             kept = labels == rng.choice(seen) if alone else labels > 0
             labels = np.where(kept, labels, 0)
             view = put_on(view, kept.astype(np.uint8), self._surface(rng))
-        main = main_garment(labels, self.garments) if meant is None else labels == meant
+        if hinted:
+            seen = [value for value in self.layers_of if (labels == value).mean() >= recipe.smallest]
+            meant = rng.choice(seen) if seen else meant
+        main = main_garment(labels, self.layers_of, recipe) if meant is None else labels == meant
         return view, main.astype(np.uint8)
 
-    def _phone(self, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
-        photo, target = self.phones[rng.integers(len(self.phones))]
-        view, target = self._framed(photo, target, (0, 0, photo.shape[1], photo.shape[0]), PHONE, rng)
-        if rng.random() < CUT_OUT["phone"]:
+    def _single(self, masked: Masked, cut_out: float, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
+        photo, target = masked
+        whole = 0, 0, photo.shape[1], photo.shape[0]
+        view, target = self._framed(photo, target, whole, self.recipe.framed_single, rng)
+        if rng.random() < cut_out:
             view = put_on(view, (target > 0).astype(np.uint8), self._surface(rng))
         return view, target
 
@@ -196,30 +242,51 @@ class Batches(keras.utils.PyDataset):
         return background(SIDE, [photo for photo, _ in self.phones], rng)
 
 
-def _target(photo: UInt8Array) -> UInt8Array | None:
-    """GrabCut's mask of a photo, unknown along its edge; None where it is not believable."""
-    mask = grabcut_mask(photo)
-    if not believable(mask):
+def point_on(mask: BoolArray, rng: np.random.Generator) -> tuple[float, float] | None:
+    """A random point well inside a mask, as a person points: (column, row) as shares of the sides; None on an empty one."""
+    if not mask.any():
         return None
-    inner, outer = (change(mask.astype(np.uint8), np.ones((5, 5))) for change in (cv2.erode, cv2.dilate))
-    return np.where(inner > 0, GARMENT, np.where(outer > 0, UNKNOWN, 0)).astype(np.uint8)
+    depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    rows, columns = np.nonzero(depth >= rng.uniform(0, 1) * depth.max())
+    chosen = rng.integers(len(rows))
+    height, width = mask.shape
+    return (columns[chosen] + 0.5) / width, (rows[chosen] + 0.5) / height
 
 
-def fit(recipe: Recipe, phones: Sequence[PhonePhoto], streets: Sequence[StreetPhoto], run: Path, *, command: str = "") -> None:
+def single_garments(photos: Sequence[UInt8Array], masks: Iterable[UInt8Array], recipe: Recipe) -> list[Masked]:
+    """Photos whose masks, (H, W) of zeros and ones, are believable, each with its target: unknown along the mask's edge."""
+    found = []
+    for photo, mask in zip(photos, masks, strict=True):
+        if believable(mask > 0, recipe):
+            edge = np.ones((recipe.edge if min(mask.shape) < SIDE else recipe.edge + 2,) * 2, np.uint8)
+            inner, outer = cv2.erode(mask, edge), cv2.dilate(mask, edge)
+            found.append((photo, np.where(inner > 0, GARMENT, np.where(outer > 0, UNKNOWN, 0)).astype(np.uint8)))
+    return found
+
+
+def fit(
+    recipe: Recipe,
+    streets: Sequence[StreetPhoto],
+    phones: Sequence[Masked],
+    products: Sequence[Masked],
+    run: Path,
+    *,
+    command: str = "",
+) -> None:
     """Train to the recipe's end, from ImageNet's weights or from where the run folder stopped; keep weights and .tflite."""
     config = {
         "recipe": dataclasses.asdict(recipe),
-        "data": {"phone photos": len(phones), "street photos": len(streets)},
+        "data": {"street photos": len(streets), "phone photos": len(phones), "products": len(products)},
         "command": command,
     } | descent([])
     if open_run(run, config):
         keras.utils.set_random_seed(recipe.seed)
         model = network()
         load_imagenet_weights(model, LITE0)
-        freeze(model, recipe.frozen_blocks)
+        freeze(model)
         schedule = OneCycle(recipe.learning_rate, recipe.epochs * recipe.batches)
         model.compile(keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay), MaskLoss(), jit_compile=False)
-        finish(run, model, Batches(phones, streets, recipe), recipe.epochs)
+        finish(run, model, Batches(streets, phones, products, recipe), recipe.epochs)
     if not (run / SEGMENTATION_MODEL).is_file():  # else it was finished before
         model = network()
         model.load_weights(run / WEIGHTS)
@@ -231,14 +298,22 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder of this run")
     parser.add_argument("--photos", type=Path, required=True, help="folder of the phone photos (photos.csv, images/)")
     parser.add_argument("--street", type=Path, required=True, help="folder of the street photos (labels.json, photos/, masks/)")
+    parser.add_argument("--shop", type=Path, help="folder of a shop's products (shop.csv, images/)")
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
     parser.add_argument("--batches", type=int, default=Recipe.batches, help="to an epoch")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     arguments = parser.parse_args()
+    recipe = Recipe(epochs=arguments.epochs, batches=arguments.batches, seed=arguments.seed)
+    phones = [row.load() for row in phone.rows(arguments.photos, "training")]
+    listed = shop.rows(arguments.shop, "training") if arguments.shop else []
+    products = [row.load() for row in listed if row.accepted and set(row.accepted) <= set(ALONE_ON_WHITE)]
+    with ThreadPoolExecutor() as cores:
+        foregrounds = [mask.astype(np.uint8) for mask in cores.map(grabcut_mask, phones)]
     fit(
-        Recipe(epochs=arguments.epochs, batches=arguments.batches, seed=arguments.seed),
-        list(phone_photos(arguments.photos, "training")),
+        recipe,
         list(street_photos(arguments.street, "training")),
+        single_garments(phones, foregrounds, recipe),
+        single_garments(products, [on_white(photo) for photo in products], recipe),
         arguments.run,
         command=typed_command("train.segmentation", parser, arguments),
     )

@@ -1,4 +1,3 @@
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,14 +10,14 @@ from PIL import Image
 from scipy.special import softmax
 
 from fashion_classifier import LABELS, Bundle, ExplanationError, FashionClassifier, explain
-from fashion_classifier.bundle import DEFAULT_MODEL, SEGMENTATION_MODEL, TRAINING
+from fashion_classifier.bundle import DEFAULT_MODEL, SEGMENTATION_MODEL
 from fashion_classifier.confidence import calibrated
 from fashion_classifier.preprocessing import VIEW_SIZE
 from fashion_classifier.segmentation import Segmenter, default_segmenter
 from tests.drawn_garments import photo, shirt
 from train import export as exporting
 from train import photos
-from train.export import Known, calibrated_expert, export, in_half_precision, load_photo_network, phone_pictures
+from train.export import Known, calibrated_expert, export, in_half_precision, load_photo_network, validation_pictures
 from train.networks.efficientnet import FEATURES
 from train.networks.lineage import lineage_of_file, lineage_of_run
 from train.networks.runs import WEIGHTS, open_run
@@ -74,54 +73,6 @@ def test_a_dense_network_has_no_maps(runs: list[Path], data: FashionMNIST) -> No
     prediction = FashionClassifier.from_pretrained(runs[0] / "bundle").predict(data.test.images[0])
     with pytest.raises(ExplanationError, match="has no convolutional layer"):
         explain(prediction)
-
-
-def layered(*, flat: bool, scale: bool, softmax_layer: bool) -> keras.Model:
-    """A network as people have them: with or without channel axis, pixels to 255, softmax as activation or layer."""
-    model = keras.Sequential([keras.Input((28, 28) if flat else (28, 28, 1))])
-    if scale:
-        model.add(keras.layers.Rescaling(1 / 255))
-    if not flat:
-        model.add(keras.layers.Conv2D(4, 3, strides=2, activation="relu"))
-    model.add(keras.layers.Flatten())
-    model.add(keras.layers.Dense(10, activation=None if softmax_layer else "softmax"))
-    if softmax_layer:
-        model.add(keras.layers.Softmax())
-    return model
-
-
-@pytest.mark.parametrize("suffix", [".keras", ".h5"])
-@pytest.mark.parametrize(
-    ("flat", "scale", "softmax_layer"), [(True, True, False), (False, False, True), (False, True, False), (True, False, True)]
-)
-def test_a_file_that_someone_already_has(
-    data: FashionMNIST, tmp_path: Path, flat: bool, scale: bool, softmax_layer: bool, suffix: str
-) -> None:
-    model = layered(flat=flat, scale=scale, softmax_layer=softmax_layer)
-    model.compile("adam", "sparse_categorical_crossentropy")
-    inputs = data.training.images.reshape(-1, *model.input_shape[1:]) / np.float32(1 if scale else 255)
-    model.fit(inputs, data.training.targets.argmax(axis=1), epochs=10, batch_size=20, verbose=0)
-    model.save(tmp_path / f"old{suffix}")
-
-    bundle = export(tmp_path / f"old{suffix}", tmp_path / "bundle", version="0.0.1", data=data)
-    classifier = FashionClassifier(bundle)
-    expected = model.predict(inputs[:100], verbose=0)
-    answers = classifier.predict(list(data.training.images[:100]))
-    found = np.array([list(answer.probabilities.values()) for answer in answers])
-    assert np.mean(found.argmax(axis=1) == expected.argmax(axis=1)) > 0.97
-    expert = bundle.manifest.experts["thumbnail"]
-    tempered = calibrated(np.log(expected.astype(np.float64) + 1e-30)[np.newaxis], expert.temperature, expert.smoothing)
-    np.testing.assert_allclose(found, tempered, atol=0.03)
-    assert (expert.explained is None) == flat
-    assert lineage_of_file(bundle, "thumbnail.tflite").record["source"] == f"old{suffix}"
-
-
-def test_a_file_of_another_shape(data: FashionMNIST, tmp_path: Path) -> None:
-    keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(10)]).save(tmp_path / "big.keras")
-    with pytest.raises(
-        ValueError, match=r"takes \(None, 32, 32, 3\) and gives \(None, 10\); needed are \(None, 28, 28\[, 1\]\)"
-    ):
-        export(tmp_path / "big.keras", tmp_path / "bundle", version="0", data=data)
 
 
 def test_an_export_replaces_nothing_but_a_bundle(runs: list[Path], data: FashionMNIST, tmp_path: Path) -> None:
@@ -202,9 +153,8 @@ def test_how_the_networks_came_to_be(runs: list[Path]) -> None:
     run = lineage_of_run(runs[1])
     assert lineage_of_file(bundle, "thumbnail.tflite") == lineage_of_file(bundle, "thumbnail.keras") == run
     assert (run.record["recipe"]["architecture"], run.record["preprocessing"], run.record["parents"]) == ("cnn", "3", [])
-    history = json.loads(bundle.read(TRAINING))
-    segmentation = history["runs"][history["networks"][SEGMENTATION_MODEL]]
-    assert segmentation == {"source": f"segmentation.tflite of version {Bundle(DEFAULT_MODEL).manifest.version}", "parents": []}
+    embedded = lineage_of_file(Bundle(DEFAULT_MODEL), SEGMENTATION_MODEL)
+    assert lineage_of_file(bundle, SEGMENTATION_MODEL) == embedded
 
 
 def test_the_history_of_a_segmentation_network(runs: list[Path], data: FashionMNIST, tmp_path: Path) -> None:
@@ -220,12 +170,12 @@ def test_the_history_of_a_segmentation_network(runs: list[Path], data: FashionMN
 # Photos
 
 
-def small_network(look: str) -> keras.Model:
-    """In place of EfficientNet-Lite, which takes long to convert."""
-    inputs = keras.Input((VIEW_SIZE, VIEW_SIZE, 3))
+def small_network() -> keras.Model:
+    """In place of EfficientNet, with its layer for explanations."""
+    inputs = keras.Input((VIEW_SIZE, VIEW_SIZE, 4))
     x = keras.layers.Conv2D(8, 16, strides=16, activation="relu", name=FEATURES)(inputs)
     x = keras.layers.GlobalAveragePooling2D()(x)
-    return keras.Model(inputs, keras.layers.Dense(10)(x), name=f"small-{look}")
+    return keras.Model(inputs, keras.layers.Dense(10)(x), name="small")
 
 
 @pytest.fixture(scope="module")
@@ -245,21 +195,21 @@ def phone_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pictures(phone_folder: Path) -> list[Known]:
-    return phone_pictures(phone_folder, default_segmenter())
+def pictures(phone_folder: Path) -> dict[str, list[Known]]:
+    return validation_pictures(default_segmenter(), photos=phone_folder)
 
 
 @pytest.fixture(scope="module")
 def photo_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
-    """Finished runs of `train.photos` for either look, as far as an export can tell."""
-    folders = [tmp_path_factory.mktemp("plain"), tmp_path_factory.mktemp("faded")]
+    """Finished runs of networks for two forms of photos, as far as an export can tell."""
+    folders = [tmp_path_factory.mktemp("garment"), tmp_path_factory.mktemp("mirrored")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(photos, "network", small_network)
-        for seed, (folder, look) in enumerate(zip(folders, ("plain", "faded"), strict=True)):
-            recipe = {"recipe": {"epochs": 16, "look": look}, "data": {"phone photos": 3}, "command": f"for {look}"}
+        for seed, (folder, form) in enumerate(zip(folders, ("garment", "garment mirrored"), strict=True)):
+            recipe = {"recipe": {"epochs": 16, "form": form}, "data": {"phone photos": 3}, "command": f"for {form}"}
             open_run(folder, recipe | {"parents": [], "ancestors": {}})
             keras.utils.set_random_seed(seed)
-            photos.network(look).save_weights(folder / WEIGHTS)
+            photos.network().save_weights(folder / WEIGHTS)
         yield folders
 
 
@@ -268,7 +218,7 @@ def of_photos(
     runs: list[Path],
     data: FashionMNIST,
     photo_runs: list[Path],
-    pictures: list[Known],
+    pictures: dict[str, list[Known]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Bundle:
     out = tmp_path_factory.mktemp("out") / "bundle"
@@ -279,25 +229,26 @@ def test_an_expert_for_photos(of_photos: Bundle, photo_runs: list[Path]) -> None
     manifest = of_photos.manifest
     expert = manifest.experts["photo"]
     assert [(member.form, member.file, member.keras) for member in expert.members] == [
-        ("plain", "photo-plain.tflite", "photo-plain.keras"),
-        ("faded mirrored", "photo-faded-mirrored.tflite", "photo-faded-mirrored.keras"),
+        ("garment", "photo-garment.tflite", "photo-garment.keras"),
+        ("garment mirrored", "photo-garment-mirrored.tflite", "photo-garment-mirrored.keras"),
     ]
-    assert expert.architecture == "small-plain and small-faded"
+    assert expert.architecture == "small"
     assert [member.explanation_layer for member in expert.members] == [FEATURES] * 2
     assert len(expert.energies) == 201
-    assert manifest.metrics["photos"]["parameters"] == 2 * small_network("plain").count_params()
+    assert manifest.metrics["photos"]["parameters"] == 2 * small_network().count_params()
     for member, run in zip(expert.members, photo_runs, strict=True):
         assert lineage_of_file(of_photos, member.file) == lineage_of_file(of_photos, member.keras) == lineage_of_run(run)
 
 
 def test_what_was_measured_is_what_the_bundle_answers(of_photos: Bundle, phone_folder: Path) -> None:
     measured = of_photos.manifest.metrics["photos"]
-    assert measured["validation photos"] == 6  # neither the hat nor what needed no segmentation
+    assert measured["validation"].keys() == {"phone photos"}
+    assert measured["validation"]["phone photos"]["n"] == 6  # neither the hat nor what needed no segmentation
     assert measured["largest difference of a probability"] < 0.05
     accepted = [PHOTO_LABELS["Shoes" if i == 5 else "Shirt"] for i in range(6)]
     predictions = FashionClassifier(of_photos).predict([phone_folder / "images" / f"{i}.jpg" for i in range(6)])
     right = [prediction.label in labels for prediction, labels in zip(predictions, accepted, strict=True)]
-    assert measured["validation accuracy"] == pytest.approx(np.mean(right))
+    assert measured["validation"]["phone photos"]["accuracy"] == pytest.approx(np.mean(right))
     # these are the pictures whose energies the manifest has: the least typical one is at 0, the most typical one at 1
     assert sorted(prediction.typicality for prediction in predictions) == pytest.approx(np.linspace(0, 1, 6), abs=0.02)
 
@@ -324,12 +275,12 @@ def test_the_keras_file_holds_the_trained_network_in_half_precision(of_photos: B
 
 
 def test_one_network_for_photos_has_a_plain_name(
-    runs: list[Path], data: FashionMNIST, photo_runs: list[Path], pictures: list[Known], tmp_path: Path
+    runs: list[Path], data: FashionMNIST, photo_runs: list[Path], pictures: dict[str, list[Known]], tmp_path: Path
 ) -> None:
-    faded = photo_runs[1:]
-    bundle = export(runs[0], tmp_path / "bundle", version="0", data=data, photo_runs=faded, pictures=pictures)
+    one = photo_runs[1:]
+    bundle = export(runs[0], tmp_path / "bundle", version="0", data=data, photo_runs=one, pictures=pictures)
     (member,) = bundle.manifest.experts["photo"].members
-    assert (member.form, member.file, member.keras) == ("faded mirrored", "photo.tflite", "photo.keras")
+    assert (member.form, member.file, member.keras) == ("garment mirrored", "photo.tflite", "photo.keras")
 
 
 def test_half_precision_keeps_the_layers_and_the_answers() -> None:
@@ -366,13 +317,41 @@ def test_calibration_of_any_pictures(of_photos: Bundle) -> None:
     assert expert.energies == pytest.approx([np.log(np.exp(8) + 9)] * 201)
 
 
+def test_every_source_counts_alike(of_photos: Bundle) -> None:
+    """Nine of ten pictures are of a source where sureness is right; the tenth is of one where it is right half of the time."""
+    logits = np.zeros((1, 1000, 10))
+    logits[:, :, 3] = 8.0
+    logits[:, 900:, 3] = 6.0  # less typical, and wrong in every other picture
+    targets = np.zeros((1000, 10), np.float32)
+    targets[:, 3] = 1
+    targets[901::2] = np.eye(10)[5]
+    sources = np.array(["phone"] * 900 + ["street"] * 100)
+    expert = calibrated_expert(of_photos.manifest.experts["photo"].members, logits, targets, sources)
+    pooled = calibrated_expert(of_photos.manifest.experts["photo"].members, logits, targets)
+    assert expert.temperature > pooled.temperature
+    assert expert.energies == pytest.approx([np.log(np.exp(6) + 9)] * 201)  # of the less typical source alone
+
+
+def test_the_expert_for_thumbnails_of_a_bundle_is_kept(
+    runs: list[Path], data: FashionMNIST, photo_runs: list[Path], pictures: dict[str, list[Known]], tmp_path: Path
+) -> None:
+    before = Bundle(runs[1] / "bundle")
+    bundle = export(before.path, tmp_path / "bundle", version="0.3.0", data=data, photo_runs=photo_runs[:1], pictures=pictures)
+    assert bundle.manifest.experts["thumbnail"] == before.manifest.experts["thumbnail"]
+    for name in ("thumbnail.keras", "thumbnail.tflite"):
+        assert bundle.read(name) == before.read(name)
+        assert lineage_of_file(bundle, name) == lineage_of_file(before, name)
+    assert bundle.manifest.metrics["serving"] == before.manifest.metrics["serving"]
+    assert set(bundle.manifest.experts) == {"thumbnail", "photo"}
+
+
 def test_networks_for_photos_need_photos_and_a_form_each(
-    runs: list[Path], data: FashionMNIST, photo_runs: list[Path], pictures: list[Known], tmp_path: Path
+    runs: list[Path], data: FashionMNIST, photo_runs: list[Path], pictures: dict[str, list[Known]], tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=r"^Networks for photos are calibrated on photos: there are none\.$"):
         export(runs[0], tmp_path / "bundle", version="0", data=data, photo_runs=photo_runs)
     twice = [photo_runs[0]] * 2
-    with pytest.raises(ValueError, match=r"^Give one run for each form of photos; these are for 'plain', 'plain'\.$"):
+    with pytest.raises(ValueError, match=r"^Give one run for each form of photos; these are for 'garment', 'garment'\.$"):
         export(runs[0], tmp_path / "bundle", version="0", data=data, photo_runs=twice, pictures=pictures)
     assert not (tmp_path / "bundle").exists()
 
@@ -380,20 +359,22 @@ def test_networks_for_photos_need_photos_and_a_form_each(
 def test_a_folder_without_validation_photos_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photos.csv").write_text("image,sender_id,label,kids\na,181,Shirt,False\n")
     with pytest.raises(ValueError, match=r"holds no photo of one of the ten in the validation split to calibrate on\.$"):
-        phone_pictures(tmp_path, Segmenter(DEFAULT_MODEL / SEGMENTATION_MODEL))
+        validation_pictures(Segmenter(DEFAULT_MODEL / SEGMENTATION_MODEL), photos=tmp_path)
 
 
 def test_networks_that_do_not_agree_are_refused(
     runs: list[Path],
     data: FashionMNIST,
     photo_runs: list[Path],
-    pictures: list[Known],
+    pictures: dict[str, list[Known]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    other = DEFAULT_MODEL / "photo-plain.tflite"
+    other = DEFAULT_MODEL / "photo.tflite"
     monkeypatch.setattr(exporting, "export_float16", lambda network, path: shutil.copy(other, path))
-    problem = r"^The Keras and the LiteRT network in photo-plain\.tflite differ by 0\.\d+ in a probability, 0\.05 is allowed\.$"
+    problem = (
+        r"^The Keras and the LiteRT network in photo-garment\.tflite differ by 0\.\d+ in a probability, 0\.05 is allowed\.$"
+    )
     with pytest.raises(ValueError, match=problem):
         export(runs[0], tmp_path / "bundle", version="0", data=data, photo_runs=photo_runs, pictures=pictures)
     assert not (tmp_path / "bundle").exists()

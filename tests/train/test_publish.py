@@ -411,7 +411,7 @@ def test_the_card_says_what_was_measured(run: Run, bundle: Path, tmp_path: Path)
         f"python -m train.publish BUNDLE {REPO} --version v1.0.0",
         "The network is\ntiny, 1,234 parameters",
         "divided by the temperature 1.000, of photos by 1.000; of the probabilities, averaged over the forms of a picture (of "
-        "thumbnails canonical; of photos plain, faded mirrored)",
+        "thumbnails canonical; of photos garment, garment mirrored)",
         "Versions: keras 3.",
         f'from_pretrained("{REPO}", revision="v1.0.0")',
         "Accuracy **90.00%** (95 % interval 76.95% to 96.04%, n = 40)",  # Wilson's formula by hand: centre 0.8649, half 0.0954

@@ -1,86 +1,123 @@
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from fashion_classifier import Bundle, FashionClassifier
-from fashion_classifier.bundle import DEFAULT_MODEL
-from tests.drawn_garments import photo, shirt
-from train.networks.lineage import lineage_of_file
+from fashion_classifier import FashionClassifier
+from tests.tiny_folders import write_folders
+from train import reproduce
 from train.pictures.fashion_mnist import Pictures
-from train.pictures.splits import split_of
-from train.reproduce import Sources, Step, main, run, steps
+from train.reproduce import Sources, Step, Taken, main, run, steps
 
-FOLDERS = Path("data"), Path("photos"), Path("street")
+ROOT = Path(__file__).parent.parent.parent
+SOURCES = Sources(Path("data"), Path("photos"), Path("street"))
+ALL = replace(SOURCES, shop=Path("shop"), people=Path("people"), things=Path("things"), pictures=Path("pictures"))
+KEPT = Path("kept")  # a bundle
+
+
+def value(step: Step, option: str) -> str | None:
+    """What an option has; of several equal ones the last counts."""
+    words = step.arguments[::-1]
+    return words[words.index(option) - 1] if option in words else None
 
 
 def test_the_chain_from_nothing() -> None:
-    listed = steps(Path("out"), "1.2.0", Sources(*FOLDERS, initial=None))
-    trained = [step.arguments for step in listed if "--run" in step.arguments]
-    runs = [arguments[arguments.index("--run") + 1] for arguments in trained]
-    thumbnails = "resnet-first", "resnet-second", "resnet-third", "resnet"
-    of_photos = "photos-first", "photos-second", "photos-third", "photos-fourth", "photos-fifth", "photos"
-    faded = "faded-first", "faded-second", "faded-third", "faded-fourth", "faded"
-    assert runs == [
-        *(f"out/{name}-{seed}" for name in ("ann", "cnn") for seed in range(3)),
-        *(f"out/{name}" for name in (thumbnails[0], "segmentation", of_photos[0], faded[0], *thumbnails[1:])),
-        *(f"out/{name}" for name in (*of_photos[1:], *faded[1:])),
+    listed = steps(Path("out"), "1.2.0", SOURCES)
+    assert [(step.module.removeprefix("train."), value(step, "--run")) for step in listed] == [
+        *(("thumbnails", f"out/{name}-{seed}") for name in ("ann", "cnn") for seed in range(3)),
+        *[("export", None)] * 6,
+        *(("thumbnails", f"out/resnet-{number}") for number in (1, 2, 3)),
+        ("networks.average", "out/resnet"),
+        ("export", None),
+        ("segmentation", "out/segmentation"),
+        ("photos", "out/photos"),
+        ("export", None),
+        *((f"reports.{name}", None) for name in ("thumbnails", "photos", "typicality", "compare")),
     ]
-    continued = [arguments for arguments in trained if arguments[0] == "resnet-continued"]
-    assert [arguments[arguments.index("--initial") + 1] for arguments in continued] == [
-        "out/resnet-first",
-        "out/resnet-second",
+    assert [(step.arguments[0], value(step, "--initial")) for step in listed if step.module == "train.thumbnails"][6:] == [
+        ("resnet", None),
+        ("resnet-continued", "out/resnet-1"),
+        ("resnet-continued", "out/resnet-2"),
     ]
-    averaged = [step.arguments for step in listed if step.module == "train.networks.average"]
-    assert [arguments[1::2] for arguments in averaged] == [
-        ("out/resnet", "out/resnet-third", "out/resnet-second", "0.5"),
-        ("out/photos-fourth", "out/photos-third", "out/photos-second", "0.5"),
-        ("out/photos-fifth", "out/photos-fourth", "out/photos-first", "0.4"),
-        ("out/faded-third", "out/faded-second", "out/faded-first", "0.5"),
-        ("out/faded", "out/faded-fourth", "out/faded-third", "0.5"),
-    ]
-    assert [arguments[1] for arguments in trained if "--refit" in arguments] == [
-        "out/photos-third",
-        "out/photos",
-        "out/faded-second",
-        "out/faded-fourth",
-    ]
-    made: set[str] = set()  # nothing is used before it is there
-    for step in listed:
-        used = {
-            argument for argument in step.arguments if argument.startswith("out/") and not argument.startswith("out/report")
-        }
-        new = {f"{path}/bundle" for path in used} if step.module == "train.export" else set()
-        if "--run" in step.arguments:
-            new = {step.arguments[step.arguments.index("--run") + 1]}
+    (averaged,) = (step for step in listed if step.module == "train.networks.average")
+    assert averaged.arguments[1::2] == ("out/resnet", "out/resnet-3", "out/resnet-2", "0.5")
+    exported = [step for step in listed if step.module == "train.export"]
+    assert exported[-1].arguments[:2] == ("out/resnet", "out/bundle")
+    assert (value(exported[-1], "--segmentation"), value(exported[-1], "--photo-run")) == ("out/segmentation", "out/photos")
+    assert {value(step, "--version") for step in exported} == {"1.2.0"}
+
+
+@pytest.mark.parametrize("thumbnails", [None, KEPT])
+@pytest.mark.parametrize("smoke", [False, True])
+def test_nothing_is_used_before_it_is_there(thumbnails: Path | None, smoke: bool) -> None:
+    made: set[str] = set()
+    for step in steps(Path("out"), "1.2.0", replace(ALL, thumbnails=thumbnails), smoke=smoke):
+        used = {word for word in step.arguments if word.startswith("out/") and word != "out/report"}
+        new = {word for word in (value(step, "--run"), step.arguments[1]) if word in used}
+        if step.module == "train.reports.compare":
+            used, new = used | {f"{place}/bundle" for place in used}, set()
+        elif step.module == "train.export":
+            new = {step.arguments[1]}
         assert used - new <= made, step
         made |= new
-    assert [step.module for step in listed[-4:]] == [
-        "train.reports.thumbnails",
-        "train.reports.photos",
-        "train.reports.typicality",
-        "train.reports.compare",
-    ]
+    assert "out/bundle" in made
 
 
-def test_a_bundle_to_start_from() -> None:
-    listed = steps(Path("out"), "1.2.0", Sources(*FOLDERS, initial=Path("bundle")), smoke=True)
-    assert "train.segmentation" not in {step.module for step in listed}
-    trained = [step for step in listed if step.module in ("train.thumbnails", "train.photos")]
-    assert len(trained) == 2 + 7
-    assert all(step.arguments[len(step.arguments) - step.arguments[::-1].index("--epochs")] == "1" for step in trained)
-    assert [step.arguments[step.arguments.index("--initial") + 1] for step in trained[2:]] == [
-        "bundle",
-        "out/resnet-second",
-        "bundle",
-        "out/photos-second",
-        "out/photos-fifth",
-        "bundle",
-        "out/faded-third",
+def options(sources: Sources) -> dict[str, list[str]]:
+    """The options of each module that name folders of data."""
+    listed = steps(Path("out"), "1.2.0", replace(sources, thumbnails=KEPT))
+    names = {f"--{name}" for name in ("data", "photos", "street", "shop", "people", "things", "pictures")}
+    for step in listed:
+        for name in names.intersection(step.arguments):
+            assert value(step, name) == name[2:]
+    return {step.module: [word[2:] for word in step.arguments if word in names] for step in listed}
+
+
+def test_folders_are_options_where_they_are_given() -> None:
+    assert options(ALL) == {
+        "train.segmentation": ["photos", "street", "shop"],
+        "train.photos": ["photos", "street", "shop", "people", "things", "pictures", "data"],
+        "train.export": ["data", "photos", "street", "shop", "people"],
+        "train.reports.thumbnails": ["data"],
+        "train.reports.photos": ["photos", "street", "shop", "people", "things"],
+        "train.reports.typicality": ["photos", "shop", "things", "data"],
+    }
+    assert options(SOURCES) == {
+        "train.segmentation": ["photos", "street"],
+        "train.photos": ["photos", "street", "data"],
+        "train.export": ["data", "photos", "street"],
+        "train.reports.thumbnails": ["data"],
+        "train.reports.photos": ["photos", "street"],
+        "train.reports.typicality": ["photos", "data"],
+    }
+
+
+def test_a_kept_network_for_thumbnails_is_not_trained() -> None:
+    listed = steps(Path("out"), "1.2.0", replace(SOURCES, thumbnails=KEPT))
+    assert [step.module.removeprefix("train.") for step in listed] == [
+        *("segmentation", "photos", "export"),
+        *("reports.thumbnails", "reports.photos", "reports.typicality"),
     ]
+    assert listed[2].arguments[:2] == ("kept", "out/bundle")
+
+
+def test_every_network_for_a_moment() -> None:
+    listed = steps(Path("out"), "1.2.0", SOURCES, smoke=True)
+    trained = [step for step in listed if step.module in ("train.thumbnails", "train.segmentation", "train.photos")]
+    assert len(trained) == 2 + 3 + 2
+    assert {value(step, "--epochs") for step in trained} == {"1"}
+    assert [value(step, "--batches") for step in trained] == [None] * 5 + ["2"] * 2
+
+
+def test_every_module_knows_the_options_that_it_is_given() -> None:
+    shared = (ROOT / "train" / "photos.py").read_text()
+    for step in steps(Path("out"), "1.2.0", ALL, smoke=True):
+        source = shared if step.module == "train.photos" else (ROOT / f"{step.module.replace('.', '/')}.py").read_text()
+        for option in (word for word in step.arguments if word.startswith("--")):
+            assert f'"{option}"' in source, (step.module, option)
 
 
 def test_what_a_step_takes() -> None:
@@ -88,50 +125,53 @@ def test_what_a_step_takes() -> None:
     assert 0 < taken.core_hours < taken.hours * 1.5 < 0.05
 
 
+def test_what_each_step_took_is_added_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[Step] = []
+
+    def run(step: Step) -> Taken:
+        ran.append(step)
+        return Taken(0.5, 0.75)
+
+    monkeypatch.setattr(reproduce, "run", run)
+    out, given = tmp_path / "out", {name: tmp_path / name for name in ("data", "photos", "street", "shop", "thumbnails")}
+    command = ["--out", f"{out}", "--version", "9.9.9", *(f"--{name}={folder}" for name, folder in given.items())]
+    main(command)
+    assert ran == steps(out, "9.9.9", Sources(**given))
+    main(command)
+    taken = json.loads((out / "steps.json").read_text())
+    assert len(taken) == 6
+    assert list(taken.values()) == [{"hours": 1.0, "core_hours": 1.5}] * 6
+
+
 def write_idx(path: Path, array: np.ndarray) -> None:
     path.write_bytes(struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes())
 
 
 @pytest.fixture
-def sources(tmp_path: Path, thumbnails: Pictures) -> Path:
-    """5,400 training images, of which 400 are left to train on, six phone photos and twenty of the street."""
+def folders(tmp_path: Path, thumbnails: Pictures) -> dict[str, Path]:
+    """A few pictures of every source, and 5,400 training images, of which 400 are left to train on."""
+    data = tmp_path / "data"
+    data.mkdir()
     labels = thumbnails.targets.argmax(axis=1).astype(np.uint8)
-    write_idx(tmp_path / "train-images-idx3-ubyte", np.tile(thumbnails.images, (27, 1, 1)))
-    write_idx(tmp_path / "train-labels-idx1-ubyte", np.tile(labels, 27))
-    write_idx(tmp_path / "t10k-images-idx3-ubyte", thumbnails.images)
-    write_idx(tmp_path / "t10k-labels-idx1-ubyte", labels)
-    for folder in ("images", "photos", "masks"):
-        (tmp_path / folder).mkdir()
-    rows = ["image,sender_id,label,kids"]
-    for split in ("training", "validation", "test"):
-        sender = next(name for name in map(str, range(100)) if split_of(name) == split)
-        for label in ("Shirt", "Hat"):
-            rows.append(f"{split}-{label},{sender},{label},False")
-            drawn = photo(shirt(60, 80), (200, 20, 20), (170, 170, 160))
-            Image.fromarray(drawn).save(tmp_path / "images" / f"{split}-{label}.jpg")
-    (tmp_path / "photos.csv").write_text("\n".join(rows) + "\n")
-    (tmp_path / "labels.json").write_text('["null", "skin", "coat"]')
-    for number in range(0, 200, 10):
-        Image.fromarray(photo(shirt(90, 120), (20, 40, 160), (90, 120, 80))).save(tmp_path / "photos" / f"{number:04}.jpg")
-        Image.fromarray(shirt(90, 120).astype(np.uint8) * 2).save(tmp_path / "masks" / f"{number:04}.png")
-    return tmp_path
+    write_idx(data / "train-images-idx3-ubyte", np.tile(thumbnails.images, (27, 1, 1)))
+    write_idx(data / "train-labels-idx1-ubyte", np.tile(labels, 27))
+    write_idx(data / "t10k-images-idx3-ubyte", thumbnails.images)
+    write_idx(data / "t10k-labels-idx1-ubyte", labels)
+    return write_folders(tmp_path) | {"data": data}
 
 
 @pytest.mark.slow
-def test_the_whole_chain_for_a_moment(sources: Path, tmp_path: Path) -> None:
+def test_the_whole_chain_for_a_moment(folders: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    folders = [f"--{name}={sources}" for name in ("data", "photos", "street")]
-    main(["--out", str(out), "--version", "9.9.9", *folders, "--initial", str(DEFAULT_MODEL), "--smoke"])
-    classifier = FashionClassifier.from_pretrained(out / "resnet" / "bundle")
+    main(["--out", f"{out}", "--version", "9.9.9", *(f"--{name}={folder}" for name, folder in folders.items()), "--smoke"])
+    classifier = FashionClassifier.from_pretrained(out / "bundle")
     assert classifier.version == "9.9.9"
-    assert [member.form for member in classifier.bundle.manifest.experts["photo"].members] == ["plain", "faded mirrored"]
-    origin = lineage_of_file(classifier.bundle, "thumbnail.tflite")
-    assert [parent["share"] for parent in origin.record["parents"]] == [0.5, 0.5]
-    assert lineage_of_file(Bundle(DEFAULT_MODEL), "thumbnail.tflite").runs.items() <= origin.runs.items()
+    assert [member.form for member in classifier.bundle.manifest.experts["photo"].members] == ["garment"]
     assert json.loads((out / "report" / "evaluation.json").read_text())["n"] == 200
-    assert json.loads((out / "report" / "photos.json").read_text()).keys() == {"photos", "street"}
+    reported = json.loads((out / "report" / "photos.json").read_text())
+    assert reported.keys() == {"photos", "street", "shop", "people", "things"}
     assert (out / "report" / "typicality.md").is_file()
     assert (out / "report" / "comparison.md").read_text().startswith("# ann, cnn, resnet on the 200 test images")
     taken = json.loads((out / "steps.json").read_text())
-    assert len(taken) == 2 + 2 + 7 + 5 + 1 + 4
+    assert len(taken) == 2 + 2 + 3 + 1 + 1 + 2 + 1 + 4
     assert all(step["core_hours"] > 0 for step in taken.values())

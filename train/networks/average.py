@@ -1,6 +1,6 @@
-"""Average the weights of a finished run with those of another run, or a bundle, of the same network.
+"""Average the weights of a finished run of train.thumbnails with those of another run, or a bundle, of the same network.
 
-    python -m train.networks.average --run runs/photos --of runs/refit --with runs/first --share 0.4
+    python -m train.networks.average --run runs/resnet --of runs/third --with runs/second --share 0.5
 
 A network fine-tuned and the one that it started from, averaged, keep what either knows (Wortsman et al. 2022, arXiv
 2109.01903, equation 1). The folder that is written is a finished run like any other: an average can be averaged again.
@@ -11,10 +11,9 @@ import json
 import shutil
 from pathlib import Path
 
-from train import photos
 from train.networks.architectures import ARCHITECTURES
 from train.networks.lineage import descent
-from train.networks.runs import CONFIG, HISTORY, WEIGHTS, form_of, load_config, typed_command, versions, weights_of
+from train.networks.runs import CONFIG, HISTORY, WEIGHTS, load_config, typed_command, versions, weights_of
 
 
 def average(run: Path, of: Path, other: Path, share: float, *, command: str = "") -> None:
@@ -24,7 +23,7 @@ def average(run: Path, of: Path, other: Path, share: float, *, command: str = ""
 
     Args:
         run: The folder to write.
-        of: A finished run of `train.thumbnails`, `train.photos` or of this.
+        of: A finished run of `train.thumbnails` or of this.
         other: Another one, or a bundle, of the same architecture.
         share: Of the weights of `other`, in (0, 1).
         command: What was typed, for the record.
@@ -36,20 +35,19 @@ def average(run: Path, of: Path, other: Path, share: float, *, command: str = ""
     if not 0 < share < 1:
         raise ValueError(f"The share must be above 0 and below 1, received {share}.")
     recipe = load_config(of)["recipe"]
-    form = form_of(recipe)
-    network = photos.network(recipe["look"]) if "look" in recipe else ARCHITECTURES[recipe["architecture"]]()
+    network = ARCHITECTURES[recipe["architecture"]]()
     config = {
         "recipe": recipe | {"epochs": 0},
         "data": {},
         "command": command,
         "versions": versions(),
-    } | descent([(of, 1 - share), (other, share)], form)
+    } | descent([(of, 1 - share), (other, share)])
     if (run / CONFIG).is_file():
         if load_config(run).get("parents") != config["parents"]:
             raise ValueError(f"{run} holds another run; choose another folder.")
         print(f"{run} is finished already.")
         return
-    network.load_weights(weights_of(other, form))
+    network.load_weights(weights_of(other))
     others = network.get_weights()
     network.load_weights(weights_of(of))
     pairs = zip(network.get_weights(), others, strict=True)
@@ -67,10 +65,8 @@ def main(options: list[str] | None = None) -> None:
     parser.add_argument("--with", type=Path, required=True, help="another one, or a bundle, of the same network")
     parser.add_argument("--share", type=float, required=True, help="of the weights of --with, above 0 and below 1")
     arguments = parser.parse_args(options)
-    other, command = (
-        vars(arguments)["with"],
-        typed_command("train.networks.average", parser, arguments),
-    )  # a keyword is no attribute
+    other = vars(arguments)["with"]  # a keyword is no attribute
+    command = typed_command("train.networks.average", parser, arguments)
     average(arguments.run, arguments.of, other, arguments.share, command=command)
 
 

@@ -19,23 +19,24 @@ RESAMPLES = 1_000  # for its interval
 MOST_SMOOTHING = 0.2  # that is looked for; four times what the recipes ask for
 
 
-def negative_log_likelihood(probabilities: Float64Array, targets: Targets) -> float:
-    """The mean over n pictures of -log of what the acceptable classes have together; both arrays are (n, 10)."""
-    return float(-np.log((probabilities * targets).sum(axis=1) + 1e-12).mean())
+def negative_log_likelihood(probabilities: Float64Array, targets: Targets, weights: Float64Array | None = None) -> float:
+    """The mean over n pictures, weighted by (n,), of -log of what the acceptable classes have together; arrays are (n, 10)."""
+    return float(np.average(-np.log((probabilities * targets).sum(axis=1) + 1e-12), weights=weights))
 
 
-def fit_calibration(logits: Float64Array, targets: Targets) -> tuple[float, float]:
+def fit_calibration(logits: Float64Array, targets: Targets, weights: Float64Array | None = None) -> tuple[float, float]:
     """The temperature and the smoothing of `calibrated` that minimise the negative log-likelihood.
 
     Args:
         logits: (looks, n, 10).
         targets: (n, 10), 1 for every acceptable class.
+        weights: (n,), how much each picture counts; None for all alike.
     """
 
     def temperature(smoothing: float) -> OptimizeResult:
         """The logarithm of the best temperature, as `x`, and its loss, as `fun`."""
         return minimize_scalar(
-            lambda log: negative_log_likelihood(calibrated(logits, float(np.exp(log)), smoothing), targets),
+            lambda log: negative_log_likelihood(calibrated(logits, float(np.exp(log)), smoothing), targets, weights),
             bounds=(-3, 3),
             method="bounded",
         )
@@ -45,9 +46,18 @@ def fit_calibration(logits: Float64Array, targets: Targets) -> tuple[float, floa
     return float(np.exp(temperature(smoothing).x)), float(smoothing)
 
 
-def quantiles(energies: Float64Array) -> tuple[float, ...]:
-    """What a manifest keeps of good pictures' energies (n,)."""
-    return tuple(np.quantile(energies, np.linspace(0, 1, QUANTILES)).tolist())
+def fair_quantiles(energies: Float64Array, groups: npt.NDArray[np.integer]) -> tuple[float, ...]:
+    """What a manifest keeps of good pictures' energies (n,): at every level the lowest quantile of any group.
+
+    So of no group more pictures lie below a level than that level's share.
+
+    Args:
+        energies: (n,) of good pictures.
+        groups: (n,), which group each belongs to.
+    """
+    levels = np.linspace(0, 1, QUANTILES)
+    curves = [np.quantile(energies[groups == group], levels) for group in np.unique(groups)]
+    return tuple(np.min(curves, axis=0).tolist())
 
 
 @dataclass(frozen=True)

@@ -51,17 +51,23 @@ LITE0 = Variant("efficientnet-lite0", (1, 2, 2, 3, 3, 4, 1))
 LITE1 = Variant("efficientnet-lite1", (1, 3, 3, 4, 4, 5, 1))
 STEM, HEAD = 32, 1280  # filters
 FEATURES = "head_relu"  # the last maps
+FROZEN_BLOCKS, REDUCTION = 3, 4  # how many are kept as ImageNet left them, and how many pixels to a cell of their maps
+SPREAD = 8.0  # standard deviation of these maps: a guide in [-1, 1] would be lost among them, and is learnt to be ignored
 
 
 def features(inputs: keras.KerasTensor, variant: Variant, stages: int = len(STAGES)) -> list[keras.KerasTensor]:
     """The maps before each halving of the resolution after the first, and the last ones; with all stages those of the head.
 
+    The fourth channel, a guide to what is meant in the picture, joins where training begins: its 3x3 convolution starts at
+    zero, so that the network starts as ImageNet left it.
+
     Args:
-        inputs: (n, side, side, 3) in [-1, 1].
+        inputs: (n, side, side, 4) in [-1, 1]: a picture in RGB, and the guide.
         variant: Which network of the family.
         stages: How many of the seven to build.
     """
-    x = _normalized(layers.Conv2D(STEM, 3, strides=2, padding="same", use_bias=False, name="stem"), inputs)
+    picture, guide = inputs[..., :3], inputs[..., 3:]
+    x = _normalized(layers.Conv2D(STEM, 3, strides=2, padding="same", use_bias=False, name="stem"), picture)
     maps: list[keras.KerasTensor] = []
     block = 0
     for stage, repeats in zip(STAGES[:stages], variant.repeats, strict=False):
@@ -71,6 +77,10 @@ def features(inputs: keras.KerasTensor, variant: Variant, stages: int = len(STAG
                 maps.append(x)
             x = _bottleneck(x, stage, stride, f"block{block}")
             block += 1
+            if block == FROZEN_BLOCKS:
+                guide = layers.Rescaling(SPREAD)(layers.AveragePooling2D(REDUCTION)(guide))
+                joined = layers.Conv2D(x.shape[-1], 3, padding="same", use_bias=False, kernel_initializer="zeros", name="guide")
+                x = layers.Add(name="guided")([x, joined(guide)])
     if stages == len(STAGES):
         x = _normalized(layers.Conv2D(HEAD, 1, use_bias=False, name="head"), x)
     return [*maps, x]
@@ -123,12 +133,12 @@ def _sources(variant: Variant) -> Iterator[tuple[str, str, str]]:
             yield f"block{block}_{part}", f"_blocks.{block}._{part}_conv", f"_blocks.{block}._bn{normalization}"
 
 
-def freeze(network: keras.Model, blocks: int) -> None:
-    """Keep the stem and the first blocks as ImageNet left them, and all normalization statistics.
+def freeze(network: keras.Model) -> None:
+    """Keep the stem and the first `FROZEN_BLOCKS` as ImageNet left them, and all normalization statistics.
 
     Their maps are the largest: without them a step takes half the time, and small data needs no other edges.
     """
-    fixed = ("stem", *(f"block{block}_" for block in range(blocks)))
+    fixed = ("stem", *(f"block{block}_" for block in range(FROZEN_BLOCKS)))
     for layer in network.layers:
         pretrained = layer.name.startswith(("stem", "head", "block"))
         if layer.name.startswith(fixed) or (pretrained and isinstance(layer, layers.BatchNormalization)):

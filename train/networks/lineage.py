@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fashion_classifier.bundle import TRAINING, Bundle
-from fashion_classifier.manifest import FormName
-from train.networks.runs import ANCESTORS, CONFIG, keras_file, load_config
+from fashion_classifier.bundle import SEGMENTATION_MODEL, TRAINING, Bundle
+from train.networks.runs import ANCESTORS, CONFIG, load_config, thumbnails_file
 
 Record = dict[str, Any]
 
@@ -67,21 +66,27 @@ def lineage_of_file(bundle: Bundle, name: str) -> Lineage:
     return Lineage(networks[name], known)
 
 
-def lineage_of(source: Path, form: FormName = "canonical") -> Lineage:
+def lineage_of_segmentation(source: Path) -> Lineage:
+    """That of the network in a finished run of `train.segmentation`, or in a bundle."""
+    if (source / CONFIG).is_file():
+        return lineage_of_run(source)
+    return lineage_of_file(Bundle(source), SEGMENTATION_MODEL)
+
+
+def lineage_of(source: Path) -> Lineage:
     """That of the network that `weights_of` finds."""
     if (source / CONFIG).is_file():
         return lineage_of_run(source)
-    return lineage_of_file(Bundle(source), keras_file(Bundle(source), form))
+    return lineage_of_file(Bundle(source), thumbnails_file(Bundle(source)))
 
 
-def descent(parents: Sequence[tuple[Path, float]], form: FormName = "canonical") -> dict[str, Any]:
+def descent(parents: Sequence[tuple[Path, float]]) -> dict[str, Any]:
     """What a run folder says of the networks that its own starts from.
 
     Args:
         parents: Finished runs or bundles, and the shares of their weights.
-        form: Of pictures that the networks are for.
     """
-    lineages = [(lineage_of(source, form), share) for source, share in parents]
+    lineages = [(lineage_of(source), share) for source, share in parents]
     return {
         "parents": [{"run": lineage.key, "share": share} for lineage, share in lineages],
         ANCESTORS: {key: record for lineage, _ in lineages for key, record in lineage.runs.items()},

@@ -14,7 +14,7 @@ import keras
 from keras import ops
 
 from fashion_classifier.bundle import MANIFEST, Bundle
-from fashion_classifier.manifest import PREPROCESSING_VERSION, FormName
+from fashion_classifier.manifest import PREPROCESSING_VERSION
 from train.networks.architectures import ARCHITECTURES
 
 CONFIG, HISTORY, WEIGHTS, BACKUP = "config.json", "history.csv", "model.weights.h5", "backup"
@@ -47,15 +47,8 @@ def load_network(run: Path) -> keras.Model:
     return model
 
 
-def form_of(recipe: dict[str, Any]) -> FormName:
-    """The form of pictures that the network of a recipe is for."""
-    looks: dict[str, FormName] = {"plain": "plain", "faded": "faded mirrored"}
-    form: FormName = recipe["form"] if "form" in recipe else looks[recipe["look"]] if "look" in recipe else "canonical"
-    return form
-
-
-def weights_of(source: Path, form: FormName = "canonical") -> Path:
-    """The weights that a finished run left, or the Keras file of a bundle's network for a form of pictures.
+def weights_of(source: Path) -> Path:
+    """The weights that a finished run left, or the Keras file of a bundle's network for thumbnails.
 
     Raises:
         FileNotFoundError: The folder holds neither.
@@ -63,20 +56,13 @@ def weights_of(source: Path, form: FormName = "canonical") -> Path:
     if (source / WEIGHTS).is_file():
         return source / WEIGHTS
     if (source / MANIFEST).is_file():
-        return Bundle(source).file(keras_file(Bundle(source), form))
+        return Bundle(source).file(thumbnails_file(Bundle(source)))
     raise FileNotFoundError(f"{source} holds neither the {WEIGHTS} of a finished run nor a bundle.")
 
 
-def keras_file(bundle: Bundle, form: FormName) -> str:
-    """The name of the Keras file of a bundle's network for a form of pictures.
-
-    Raises:
-        FileNotFoundError: The bundle has no such network.
-    """
-    files = {member.form: member.keras for expert in bundle.manifest.experts.values() for member in expert.members}
-    if form not in files:
-        raise FileNotFoundError(f"{bundle.path} has no network for the form {form!r}, only for {', '.join(map(repr, files))}.")
-    return files[form]
+def thumbnails_file(bundle: Bundle) -> str:
+    """The name of the Keras file of a bundle's network for thumbnails."""
+    return bundle.manifest.experts["thumbnail"].members[0].keras
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
@@ -113,6 +99,7 @@ def open_run(run: Path, config: dict[str, Any]) -> bool:
         ValueError: The folder holds a run of another recipe, other data or another start.
     """
     run.mkdir(parents=True, exist_ok=True)
+    config = json.loads(json.dumps(config))  # as it will be read: lists in place of tuples
     if (run / CONFIG).is_file():
         stored = load_config(run)
         for part in ("recipe", "data"):

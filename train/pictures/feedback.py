@@ -29,7 +29,8 @@ def feedback_pictures(folder: Path) -> list[tuple[Path, str]]:
         folder: A journal of `fashion_classifier.monitoring`. The last correction of a picture counts, with the consent in it.
     """
     last = {event["id"]: event for event in read_events(folder) if event["event"] == "correction"}
-    return [(folder / event["picture"], event["label"]) for event in last.values() if event["picture"]]
+    kept = [(folder / event["picture"], event["label"]) for event in last.values() if event["picture"]]
+    return [(path, label) for path, label in kept if path.is_file()]  # the picture of a line may be gone
 
 
 def feedback_target(label: str) -> tuple[str, ...]:

@@ -1,28 +1,24 @@
-"""A garment in a photo, and people dressed in another one like paper dolls."""
+"""A garment to name: a photo, and where in it the garment is."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from fashion_classifier.labels import LABELS
-from train.pictures.boxes import box_of
-from train.pictures.photo_augmentation import put_on
-from train.pictures.street import StreetGarment
+from fashion_classifier.segmentation import BoolArray, Segmenter
+from train.pictures.boxes import box_of, on_white, widened
+from train.pictures.rows import Row
+from train.pictures.street import StreetGarment, StreetPhoto
 from train.pictures.targets import SHOES, target
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
 
-TOPS = ("T-shirt/top", "Pullover", "Dress", "Coat", "Shirt")
-SHORT_SLEEVES = ("T-shirt/top", "Dress")
-DRESSED_WIDTH = (0.95, 1.4)  # of the top, against the covered one's
-DRESSED_ASPECT = 1.25  # largest stretch of its width against its height, as a factor
-BARE = 0.9  # of those who put on a T-shirt or a dress have bare arms
-SHADING = 0.5  # exponent of the cloth's light on the skin that takes its place
-SKIN = 100  # px of a photo that tell the colour of somebody's skin
+RIGHT = 0.5  # intersection over union with the true mask, from which on the segmentation has found the garment
+CROP_MARGINS = (0.05, 0.3)  # of crops in which it looks, of the longer side of the garment's box
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,31 +28,18 @@ class Garment:
     Attributes:
         photo: (H, W, 3) uint8 RGB.
         mask: (H, W) uint8, 255 on the garment.
-        figure: (H, W) uint8, 255 on the person who wears it; None where nobody does.
-        skin: (3,) uint8, the colour of that person's skin; None where none is seen.
+        figure: (H, W) uint8, 255 on all that is not background: the garment, or the person who wears it; None if unknown.
         target: (10,) float32, 1 for every acceptable class.
-        is_main: Whether it is most of what is worn in its box; else another garment covers it, or it covers another.
     """
 
     photo: UInt8Array
     mask: UInt8Array
     figure: UInt8Array | None
-    skin: UInt8Array | None
     target: Float32Array
-    is_main: bool = True
 
     @property
     def box(self) -> tuple[int, int, int, int]:
         return box_of(self.mask)
-
-    @property
-    def is_top(self) -> bool:
-        return self._may_be(TOPS)
-
-    @property
-    def has_short_sleeves(self) -> bool:
-        """As most do of its kind."""
-        return self._may_be(SHORT_SLEEVES)
 
     @property
     def is_shoe(self) -> bool:
@@ -71,37 +54,60 @@ class Garment:
         return any(self.target[LABELS.index(label)] for label in labels)
 
 
-def worn_garment(garment: StreetGarment) -> Garment:
-    mask, figure = (layer.astype(np.uint8) * 255 for layer in (garment.mask, garment.figure))
-    bare = garment.photo[garment.skin]
-    skin = np.median(bare, axis=0).astype(np.uint8) if len(bare) >= SKIN else None
-    return Garment(garment.photo, mask, figure, skin, target(garment.accepted), garment.is_main)
+def found_garment(row: Row, segmenter: Segmenter) -> Garment:
+    """A picture with what the segmentation finds in it."""
+    photo = row.load()
+    return Garment(photo, _marked(segmenter(photo)), None, target(row.accepted))
 
 
-def dressed(worn: Garment, top: Garment, rng: np.random.Generator) -> Garment:
-    """A person with another top drawn over the worn one, like a paper doll: few people in the street wear T-shirts.
+def single_garment(row: Row, segmenter: Segmenter) -> Garment:
+    """Likewise, of a photo that shows nothing but the garment and what it lies on."""
+    garment = found_garment(row, segmenter)
+    return replace(garment, figure=garment.mask)
 
-    Both begin at the same height. What the worn one shows beside a top with short sleeves becomes arms.
+
+def product(row: Row, segmenter: Segmenter) -> Garment:
+    """Likewise, of a shop's picture: all that stands out from its white belongs to the figure."""
+    garment = found_garment(row, segmenter)
+    return replace(garment, figure=_marked(on_white(garment.photo)))
+
+
+def worn_garments(photo: StreetPhoto, garments: Iterable[StreetGarment], segmenter: Segmenter) -> list[Garment]:
+    """The garments of a street photo, each with its true mask and with those of the segmentation that show it.
+
+    The segmentation looks at the whole photo, at crops around each garment, and where a finger points to.
     """
-    left, start, width, _ = worn.box
-    top_left, top_start, top_width, _ = top.box
-    scale = width * rng.uniform(*DRESSED_WIDTH) / top_width * np.array([1.0, DRESSED_ASPECT ** rng.uniform(-1, 1)])
-    offset = (left + width / 2, start) - scale * (top_left + top_width / 2, top_start)
-    matrix = np.column_stack([np.diag(scale), offset])  # pixels of the top -> of the person's photo
-    size = worn.mask.shape[::-1]
-    photo, mask = (cv2.warpAffine(layer, matrix, size).astype(np.uint8) for layer in (top.photo, top.mask))
-    person = worn.photo
-    if worn.skin is not None and top.has_short_sleeves and rng.random() < BARE:
-        _, mask_start, _, mask_height = box_of(mask)
-        sleeves = worn.mask.copy()
-        sleeves[mask_start + mask_height :] = 0  # a worn dress goes on below
-        person = _undressed(person, sleeves, worn.skin)
-    figure = None if worn.figure is None else np.maximum(worn.figure, mask)
-    return Garment(put_on(photo, mask // 255, person), mask, figure, worn.skin, top.target)
+    marked = {garment.label: garment.mask for garment in garments}
+    targets = {garment.label: target(garment.accepted) for garment in garments}
+    figure = _marked(photo.labels > 0)
+    shown = list(marked.items())
+    whole = segmenter(photo.photo)
+    for label, mask in marked.items():
+        looks = [whole, segmenter(photo.photo, at=innermost(mask))]
+        looks += [_in_crop(photo.photo, mask, margin, segmenter) for margin in CROP_MARGINS]
+        shown += [(label, look) for look in looks if iou(look, mask) >= RIGHT]
+    return [Garment(photo.photo, _marked(mask), figure, targets[label]) for label, mask in shown]
 
 
-def _undressed(photo: UInt8Array, mask: UInt8Array, skin: UInt8Array) -> UInt8Array:
-    """The masked part in the colour of skin, lit as the cloth was."""
-    light = cv2.GaussianBlur(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), (5, 5), 0).astype(np.float32) + 32
-    lit = np.clip((light / np.median(light[mask > 0])) ** SHADING, 0.6, 1.3) if mask.any() else light
-    return put_on(np.clip(skin * lit[..., np.newaxis], 0, 255).astype(np.uint8), mask // 255, photo)
+def innermost(mask: BoolArray) -> tuple[int, int]:
+    """The point (column, row) of an (H, W) mask that is farthest from its edge."""
+    depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+    return int(column), int(row)
+
+
+def iou(found: BoolArray, true: BoolArray) -> float:
+    """Intersection over union of two masks of one shape, of which one at least is not empty."""
+    return float(np.count_nonzero(found & true) / np.count_nonzero(found | true))
+
+
+def _in_crop(photo: UInt8Array, mask: BoolArray, margin: float, segmenter: Segmenter) -> BoolArray:
+    """What the segmentation marks in a crop around a garment."""
+    around = widened(box_of(mask.astype(np.uint8)), margin)
+    found = np.zeros_like(mask)
+    found[around] = segmenter(photo[around])
+    return found
+
+
+def _marked(mask: npt.NDArray[np.generic]) -> UInt8Array:
+    return mask.astype(np.uint8) * np.uint8(255)

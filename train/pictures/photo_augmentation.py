@@ -11,25 +11,52 @@ from PIL import Image
 
 UInt8Array = npt.NDArray[np.uint8]
 
-GRAY = 0.15  # share of the photos that lose their colour
-RECOLOURED = 0.6  # of the others
-TURNED_HUE = 0.5  # of those: any hue, because a garment's kind does not depend on its colour
-SATURATION = (0.4, 1.5)
-RELIT = 0.7
-CONTRAST = (0.6, 1.3)
-BRIGHTNESS = 40  # gray levels, either way
-TINTED = 0.3
-TINT = (0.8, 1.2)  # of each channel
-DYED = 0.4  # share of the garments in cloth of another lightness and tone
-LIGHTNESS = (0.08, 0.92)  # of that cloth, 1 is white
-DYE = (0.7, 1.0)  # of each channel
-RELIEF = (0.5, 2.0)  # how much flatter or deeper its folds may be
-COARSE = 0.35  # share of the views shrunk and enlarged again, as those of small pictures are
-COARSE_SIDE = (28, 150)  # px, their logarithm uniform
-QUALITY = (60, 96)  # of JPEG, of the shrunk views
 SPARE = 1.25  # pixels kept for each of the view, before a view is warped
-ERASED = 0.35
-ERASED_SIDE = (0.1, 0.45)  # of the photo's side; Random Erasing, arXiv 1708.04896
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How often and how far colours, cloth and detail change. Shares are probabilities in [0, 1], ranges are uniform.
+
+    Attributes:
+        gray: Share of the photos that lose their colour.
+        recoloured: Share of the others whose hue and saturation change.
+        turned_hue: Share of those that get any hue, because a garment's kind does not depend on its colour.
+        saturation: Factor.
+        relit: Share that gets another contrast and brightness.
+        contrast: Factor.
+        brightness: Gray levels, either way.
+        tinted: Share whose channels change by themselves.
+        tint: Factor of each channel.
+        dyed: Share of the garments in cloth of another lightness and tone.
+        lightness: Of that cloth, 1 is white.
+        dye: Factor of each channel of it.
+        relief: How much flatter or deeper its folds may be, as a factor.
+        coarse: Share shrunk and enlarged again, as small pictures are.
+        coarse_side: Pixels of such a view, their logarithm uniform.
+        quality: Of JPEG, of the shrunk views.
+        erased: Share with a rectangle of one colour on it (Random Erasing, arXiv 1708.04896).
+        erased_side: Of the photo's side.
+    """
+
+    gray: float = 0.15
+    recoloured: float = 0.6
+    turned_hue: float = 0.5
+    saturation: tuple[float, float] = (0.4, 1.5)
+    relit: float = 0.7
+    contrast: tuple[float, float] = (0.6, 1.3)
+    brightness: float = 40
+    tinted: float = 0.3
+    tint: tuple[float, float] = (0.8, 1.2)
+    dyed: float = 0.3
+    lightness: tuple[float, float] = (0.08, 0.92)
+    dye: tuple[float, float] = (0.7, 1.0)
+    relief: tuple[float, float] = (0.5, 2.0)
+    coarse: float = 0.35
+    coarse_side: tuple[int, int] = (28, 150)
+    quality: tuple[int, int] = (60, 96)
+    erased: float = 0.3
+    erased_side: tuple[float, float] = (0.1, 0.45)
 
 
 @dataclass(frozen=True)
@@ -97,61 +124,62 @@ def frame(
     return views
 
 
-def recolour(photo: UInt8Array, rng: np.random.Generator) -> UInt8Array:
+def recolour(photo: UInt8Array, changes: Changes, rng: np.random.Generator) -> UInt8Array:
     """Other light and other dye: an (H, W, 3) RGB photo in, one out."""
     changed = photo.astype(np.float32)
-    if rng.random() < GRAY:
+    if rng.random() < changes.gray:
         changed = np.repeat(changed.mean(axis=2, keepdims=True), 3, axis=2)
-    elif rng.random() < RECOLOURED:
+    elif rng.random() < changes.recoloured:
         hsv = cv2.cvtColor(photo, cv2.COLOR_RGB2HSV).astype(np.float32)  # hue in [0, 180)
-        turn = rng.uniform(-90, 90) if rng.random() < TURNED_HUE else rng.uniform(-8, 8)
+        turn = rng.uniform(-90, 90) if rng.random() < changes.turned_hue else rng.uniform(-8, 8)
         hsv[..., 0] = (hsv[..., 0] + turn) % 180
-        hsv[..., 1] *= rng.uniform(*SATURATION)
+        hsv[..., 1] *= rng.uniform(*changes.saturation)
         changed = cv2.cvtColor(np.clip(hsv, 0, 255).astype(np.uint8), cv2.COLOR_HSV2RGB).astype(np.float32)
-    if rng.random() < RELIT:
+    if rng.random() < changes.relit:
         mean = changed.mean()
-        changed = (changed - mean) * rng.uniform(*CONTRAST) + mean + rng.uniform(-BRIGHTNESS, BRIGHTNESS)
-    if rng.random() < TINTED:
-        changed *= rng.uniform(*TINT, 3).astype(np.float32)
+        changed = (
+            (changed - mean) * rng.uniform(*changes.contrast) + mean + rng.uniform(-changes.brightness, changes.brightness)
+        )
+    if rng.random() < changes.tinted:
+        changed *= rng.uniform(*changes.tint, 3).astype(np.float32)
     return np.clip(changed, 0, 255).astype(np.uint8)
 
 
-def dye(photo: UInt8Array, mask: UInt8Array, rng: np.random.Generator) -> UInt8Array:
+def dye(photo: UInt8Array, mask: UInt8Array, changes: Changes, rng: np.random.Generator) -> UInt8Array:
     """Sometimes the garment in other cloth: a coat may be pale and a shirt black, which few photos show.
 
     Args:
         photo: (H, W, 3) uint8 RGB.
         mask: (H, W) uint8, 255 on the garment.
+        changes: What may vary.
         rng: The source of chance.
     """
-    if rng.random() >= DYED or not mask.any():
+    if rng.random() >= changes.dyed or not mask.any():
         return photo
     cloth = photo.astype(np.float32)
     level = max(1.0, float(cloth[mask > 0].mean()))
-    wanted = 255 * rng.uniform(*LIGHTNESS)
-    dyed = (wanted + np.clip(wanted / level, *RELIEF) * (cloth - level)) * rng.uniform(*DYE, 3)
+    wanted = 255 * rng.uniform(*changes.lightness)
+    dyed = (wanted + np.clip(wanted / level, *changes.relief) * (cloth - level)) * rng.uniform(*changes.dye, 3)
     return put_on(np.clip(dyed, 0, 255).astype(np.uint8), mask // 255, photo)
 
 
-def coarsen(
-    photo: UInt8Array, rng: np.random.Generator, share: float = COARSE, sides: tuple[float, float] = COARSE_SIDE
-) -> UInt8Array:
+def coarsen(photo: UInt8Array, changes: Changes, rng: np.random.Generator) -> UInt8Array:
     """A share of the photos as if they had been tiny, their side between two numbers of pixels, and JPEGs."""
-    if rng.random() >= share:
+    if rng.random() >= changes.coarse:
         return photo
-    side = round(np.exp(rng.uniform(*np.log(sides))))
+    side = round(np.exp(rng.uniform(*np.log(changes.coarse_side))))
     small = cv2.resize(photo, (side, side), interpolation=cv2.INTER_AREA)
     stored = io.BytesIO()
-    Image.fromarray(small).save(stored, "JPEG", quality=int(rng.integers(*QUALITY)))
+    Image.fromarray(small).save(stored, "JPEG", quality=int(rng.integers(*changes.quality)))
     read = np.array(Image.open(stored))
     return cv2.resize(read, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR).astype(np.uint8)
 
 
-def erase(photo: UInt8Array, rng: np.random.Generator) -> UInt8Array:
+def erase(photo: UInt8Array, changes: Changes, rng: np.random.Generator) -> UInt8Array:
     """Sometimes the photo with a rectangle of one random colour on it."""
-    if rng.random() >= ERASED:
+    if rng.random() >= changes.erased:
         return photo
-    height, width = (round(side * rng.uniform(*ERASED_SIDE)) for side in photo.shape[:2])
+    height, width = (round(side * rng.uniform(*changes.erased_side)) for side in photo.shape[:2])
     top, left = (rng.integers(0, side - taken) for side, taken in zip(photo.shape, (height, width), strict=False))
     erased = photo.copy()
     erased[top : top + height, left : left + width] = rng.integers(0, 256, 3)
@@ -165,7 +193,7 @@ def background(size: int, photos: Sequence[UInt8Array], rng: np.random.Generator
         return np.full((size, size, 3), rng.integers(230, 256), np.uint8)
     if kind < 0.6:
         return np.broadcast_to(rng.integers(0, 256, 3, np.uint8), (size, size, 3))
-    if kind < 0.75:
+    if kind < 0.75 or not photos:
         coarse = rng.integers(0, 256, (rng.integers(2, 6), rng.integers(2, 6), 3), np.uint8)
         return cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
     photo = photos[int(rng.integers(len(photos)))]

@@ -92,8 +92,6 @@ class StreetGarment:
         label: One of `STREET_LABELS`.
         photo: (H, W, 3) uint8 RGB, the whole photo.
         mask: (H, W) bool, True on the garment.
-        figure: (H, W) bool, True on the whole dressed person.
-        skin: (H, W) bool, True on that person's skin.
         box: (left, top, width, height) of the mask, in pixels.
         share: How much of what is worn in the box it is, in (0, 1]: a shirt under an open coat is little of it.
     """
@@ -102,8 +100,6 @@ class StreetGarment:
     label: str
     photo: UInt8Array
     mask: npt.NDArray[np.bool_]
-    figure: npt.NDArray[np.bool_]
-    skin: npt.NDArray[np.bool_]
     box: tuple[int, int, int, int]
     share: float
 
@@ -147,11 +143,17 @@ class StreetPhoto:
 
     def garment(self, value: int) -> StreetGarment:
         """What has this value in `labels`."""
-        mask, figure, skin = self.labels == value, self.labels > 0, self.labels == self.names.index("skin")
+        mask = self.labels == value
         box = box_of(mask.astype(np.uint8))
         garments = [number for number, name in enumerate(self.names) if name not in NO_GARMENT]
         share = float(mask.sum() / np.isin(self.labels[widened(box, 0)], garments).sum())
-        return StreetGarment(self.number, self.names[value], self.photo, mask, figure, skin, box, share)
+        return StreetGarment(self.number, self.names[value], self.photo, mask, box, share)
+
+    def garments(self, smallest: float) -> Iterator[StreetGarment]:
+        """What has a label that is one of ours, or of none of ours; without what is below a share of the picture."""
+        for value in np.unique(self.labels):
+            if self.names[value] in STREET_LABELS and (self.labels == value).mean() >= smallest:
+                yield self.garment(value)
 
 
 def street_photos(folder: Path, split: Split) -> Iterator[StreetPhoto]:
@@ -171,6 +173,4 @@ def street_photos(folder: Path, split: Split) -> Iterator[StreetPhoto]:
 def street_garments(folder: Path, split: Split, *, smallest: float) -> Iterator[StreetGarment]:
     """The labelled garments of a split's street photos, photo by photo; those below a share of the picture are left out."""
     for street in street_photos(folder, split):
-        for value in np.unique(street.labels):
-            if street.names[value] in STREET_LABELS and (street.labels == value).mean() >= smallest:
-                yield street.garment(value)
+        yield from street.garments(smallest)

@@ -15,6 +15,7 @@ UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
 
 SHOES = ("Sandal", "Sneaker", "Ankle boot")
+CLOSED_SHOES = ("Sneaker", "Ankle boot")
 
 
 def target(labels: Iterable[str]) -> Float32Array:

@@ -1,22 +1,25 @@
-"""Measure a bundle on pictures that it was not trained on: phone photos, garments in street photos, or both.
+"""Measure a bundle on pictures that it was not trained on, source by source.
 
-    python -m train.reports.photos BUNDLE --photos PHOTOS --street STREET --out FOLDER [--split validation]
+    python -m train.reports.photos BUNDLE --out FOLDER [--split validation] [--photos PHOTOS] [--street STREET] [--shop SHOP] \\
+        [--people PEOPLE] [--things THINGS] [--pictures FOLDER]
 
-A phone photo is given to `predict` as it is. A street photo shows a dressed person: each labelled garment is given as the crop
-to its bounding box with a margin, the way a caller chooses one garment of several. A label that says only "Shoes" makes any
-of the three shoe classes right.
+A picture is given to `predict` as it is. A street photo with masks shows a dressed person: each labelled garment is given as
+the crop to its bounding box with a margin, the way a caller chooses one garment of several; PEOPLE are whole photos, named by
+their upper garment. A label that says only "Shoes" makes any of the three shoe classes right; pictures for which several other
+names are right are left out.
 
-Writes photos.json, photos.md and reliability-photos.png, and for each source the confusion matrix (confusion-photos.png,
-confusion-street.png) and a contact sheet of the errors (errors-photos.png, errors-street.png), in the order of "wrong" in
-photos.json.
+Writes photos.json, photos.md and reliability-photos.png, and for each source the confusion matrix (confusion-SOURCE.png)
+and a contact sheet of the errors (errors-SOURCE.png), in the order of "wrong" in photos.json; of a source whose licence lets
+its pictures be shown, some right and wrong answers as well (answers-SOURCE.png).
 
-errors-street.png shows the faces of people who were not asked: it must not be published. It is written to --out, nowhere else.
+The sheets of errors show people who were not asked, and a shop's pictures: they must not be published. They are written to
+--out, nowhere else.
 """
 
 import argparse
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,8 +33,11 @@ from PIL import Image
 from fashion_classifier import LABELS, FashionClassifier, Prediction
 from fashion_classifier.images import to_rgb
 from train.networks.calibration import BINS, Reliability, plot_reliability, reliability
+from train.pictures import folder as own
+from train.pictures import people, phone, shop, things
+from train.pictures.garments import iou
 from train.pictures.grabcut import grabcut_mask
-from train.pictures.phone import PHOTO_LABELS, photo_rows
+from train.pictures.rows import Row
 from train.pictures.splits import Split
 from train.pictures.street import MOST, STREET_LABELS, street_by_eye, street_garments, street_run
 from train.pictures.targets import SHOES
@@ -44,6 +50,7 @@ SMALLEST = 0.01  # share of a street photo below which a garment is left out
 MARGIN = 0.1  # of a street garment's crop, on every side, as a share of the longer side of its bounding box
 ENOUGH = 10  # pictures of one sender from which its accuracy says something
 MOST_ERRORS = 120  # on a contact sheet
+SHOWN = 14, 6  # right and wrong answers on the sheet that may be published
 
 UNDIVIDED = "Shoes"  # the group of the labels that do not say which shoe
 ONE, NONE = "one of the ten", "none of the ten"
@@ -58,15 +65,24 @@ class Source:
         name: Of the source.
         pictures: What its pictures are.
         senders: What the pictures are grouped by that share a person, a room or the light, and so a split.
+        public: Whether its licence lets pictures be shown.
     """
 
     name: str
     pictures: str
     senders: str
+    public: bool = False
 
 
-PHONE = Source("phone photos", "photos", "senders")
-STREET = Source("street photos", "garments", "runs of ten photos")
+STREET = Source("street garments", "garments", "runs of ten photos")
+SOURCES: dict[str, tuple[Source, Callable[[Path, Split], list[Row]]]] = {
+    "photos": (Source("phone photos", "photos", "senders", public=True), phone.rows),
+    "shop": (Source("shop products", "products", "titles"), shop.rows),
+    "people": (Source("people in the street", "photos", "runs of ten photos"), people.rows),
+    "things": (Source("things", "photos", "kinds", public=True), things.rows),
+    "pictures": (Source("own pictures", "pictures", "groups"), own.rows),
+}
+"""By the option that names its folder."""
 
 
 @dataclass(frozen=True)
@@ -143,25 +159,38 @@ class Answers:
         return [group for group in (*LABELS, UNDIVIDED, NONE) if group in present]
 
 
-def ask_photos(classifier: FashionClassifier, folder: Path, split: Split) -> Answers:
-    """Ask about every phone photo of a split.
+def ask(classifier: FashionClassifier, name: str, folder: Path, split: Split) -> Answers:
+    """Ask about all pictures of a split.
 
     Args:
         classifier: Is asked.
-        folder: As `train.pictures.phone.phone_photos`, and so `split`.
+        name: Of the option that names the folder: one of `SOURCES`, or "street".
+        folder: Holds the pictures.
+        split: Of the source.
 
     Raises:
-        ValueError: The split holds no photo of one of the ten.
+        ValueError: The split holds nothing to ask about.
     """
-    rows = photo_rows(folder, split)
-    if not any(PHOTO_LABELS[row["label"]] for row in rows):
-        raise ValueError(f"{folder} holds no labelled photo of one of the ten in the {split} split.")
-    answers = []
-    for row in rows:
-        prediction = classifier.predict(folder / "images" / f"{row['image']}.jpg")
-        accepted = PHOTO_LABELS[row["label"]]
-        answers.append(_answer(row["image"], row["sender_id"], row["label"], accepted, prediction))
-    return Answers(PHONE, split, answers)
+    if name == "street":
+        return ask_street(classifier, folder, split)
+    source, rows = SOURCES[name]
+    return ask_rows(classifier, source, rows(folder, split), split)
+
+
+def ask_rows(classifier: FashionClassifier, source: Source, rows: Sequence[Row], split: Split) -> Answers:
+    """Ask about every picture of a source whose name is plain.
+
+    Raises:
+        ValueError: There is no such picture.
+    """
+    plain = [row for row in rows if len(row.accepted) < 2 or row.accepted == SHOES]
+    if not plain:
+        raise ValueError(f"There are no {source.name} in the {split} split whose names are plain.")
+    return Answers(
+        source,
+        split,
+        [_answer(row.name, row.group, row.label, row.accepted, classifier.predict(row.path)) for row in plain],
+    )
 
 
 def ask_street(classifier: FashionClassifier, folder: Path, split: Split) -> Answers:
@@ -198,18 +227,14 @@ def _answer(picture: str, sender: str, label: str, accepted: tuple[str, ...], pr
     return Answer(picture, sender, label, accepted, prediction.label, prediction.confidence, prediction.uncertain, view)
 
 
-def iou(found: BoolArray, true: BoolArray) -> float:
-    """Intersection over union of two masks of one shape, of which one at least is not empty."""
-    return float(np.count_nonzero(found & true) / np.count_nonzero(found | true))
-
-
 def measure(answers: Answers) -> dict[str, Any]:
     """Sum up the answers of one source, in JSON's types; every share has its n and its 95 % interval (Wilson).
 
-    Accuracy is over the pictures of the ten. In the confusion matrix a row is a group and a column an answer; the last column
-    counts the pictures once more whose answer was "not sure". "main garments" are those that are more than half of what is
-    worn in their box; "by eye" compares labels and answers with what somebody saw. They and "mask IoU" are None where nobody
-    wears any, nobody looked and no true mask is known.
+    Accuracy is over the pictures of the ten; of a source that has none it is None, as is the calibration. In the confusion
+    matrix a row is a group and a column an answer; the last column counts the pictures once more whose answer was "not sure".
+    "labels" are what the source calls those of the ten. "main garments" are those that are more than half of what is worn in
+    their box; "by eye" compares labels and answers with what somebody saw. They and "mask IoU" are None where nobody wears any,
+    nobody looked and no true mask is known.
     """
     asked, groups = answers.of_the_ten(), answers.groups()
     kinds = {ONE: asked, NONE: [answer for answer in answers.answers if not answer.accepted]}
@@ -226,8 +251,9 @@ def measure(answers: Answers) -> dict[str, Any]:
     return {
         "source": asdict(answers.source),
         "split": answers.split,
-        "all": _accuracy(asked),
+        "all": _accuracy(asked) if asked else None,
         "groups": _by_group(asked, groups),
+        "labels": {label: _named(those) for label, those in _by_label(asked).items()},
         "main garments": {"all": _accuracy(main), "groups": _by_group(main, groups)} if main else None,
         "by eye": {
             "labels": _share("accuracy", [answer.eye in answer.accepted for answer in seen]),
@@ -241,7 +267,9 @@ def measure(answers: Answers) -> dict[str, Any]:
             key=lambda share: share["accuracy"],
             default=None,
         ),
-        "calibration": asdict(reliability([answer.confidence for answer in asked], [answer.right for answer in asked])),
+        "calibration": asdict(reliability([answer.confidence for answer in asked], [answer.right for answer in asked]))
+        if asked
+        else None,
         "not sure": {kind: _share("share", [answer.uncertain for answer in given]) for kind, given in kinds.items() if given},
         "mask IoU": {
             "n": len(overlaps),
@@ -274,6 +302,19 @@ def _by_group(answers: Sequence[Answer], groups: Sequence[str]) -> dict[str, Any
     return {group: _accuracy(those) for group, those in given.items() if those}
 
 
+def _by_label(answers: Sequence[Answer]) -> dict[str, list[Answer]]:
+    """The answers by what the source calls the pictures, of labels that enough pictures have."""
+    found: dict[str, list[Answer]] = defaultdict(list)
+    for answer in answers:
+        found[answer.label].append(answer)
+    return {label: those for label, those in sorted(found.items()) if len(those) >= ENOUGH}
+
+
+def _named(answers: Sequence[Answer]) -> dict[str, Any]:
+    """How many are right and how many not sure, of pictures with one label."""
+    return _accuracy(answers) | {"not sure": float(np.mean([answer.uncertain for answer in answers]))}
+
+
 def _accuracy(answers: Sequence[Answer]) -> dict[str, Any]:
     return _share("accuracy", [answer.right for answer in answers])
 
@@ -285,7 +326,7 @@ def _share(name: str, values: Sequence[bool]) -> dict[str, Any]:
 def to_markdown(summary: dict[str, Any]) -> str:
     """What `measure` found of one source."""
     source, worst, masks = summary["source"], summary["worst sender"], summary["mask IoU"]
-    lines = [*_table("group", {"all": summary["all"], **summary["groups"]}), ""]
+    lines = [*_table("group", {"all": summary["all"], **summary["groups"]}), ""] if summary["all"] else []
     if main := summary["main garments"]:
         lines += [f"Those that are more than {MOST:.0%} of what is worn in their box (others are under or behind it):", ""]
         lines += [*_table("group", {"all": main["all"], **main["groups"]}), ""]
@@ -304,12 +345,12 @@ def to_markdown(summary: dict[str, Any]) -> str:
         f'"Not sure" on {kind}: {share["share"]:.1%} of {share["n"]} ({_interval(share)}).'
         for kind, share in summary["not sure"].items()
     ]
-    calibration = summary["calibration"]
-    low, high = calibration["interval"]
-    lines.append(
-        f"Expected calibration error, {BINS} equal-mass bins: {calibration['error']:.3f} ({low:.3f} to {high:.3f}), any "
-        "name that the label allows being right."
-    )
+    if calibration := summary["calibration"]:
+        low, high = calibration["interval"]
+        lines.append(
+            f"Expected calibration error, {BINS} equal-mass bins: {calibration['error']:.3f} ({low:.3f} to {high:.3f}), any "
+            "name that the label allows being right."
+        )
     if masks:
         lines.append(
             f"Mean IoU with the true masks of {masks['n']} {source['pictures']}: {masks['pipeline']:.3f} as the pipeline found "
@@ -320,15 +361,40 @@ def to_markdown(summary: dict[str, Any]) -> str:
 
 def report(title: str, summaries: Sequence[dict[str, Any]]) -> str:
     """All sources side by side, then each by itself with its senders, in Markdown."""
-    lines = [f"# {title}", "", *_table("source", {summary["source"]["name"]: summary["all"] for summary in summaries})]
+    lines = [f"# {title}", "", *_overview(summaries)]
     for summary in summaries:
         source = summary["source"]
         lines += ["", f"## {source['name'].capitalize()}", "", *to_markdown(summary).splitlines()]
+        if len(summary["labels"]) > 1:
+            lines += ["", "By what the source calls them:", "", *_table("label", summary["labels"])]
         enough = [(sender, share) for sender, share in summary["senders"].items() if share["n"] >= ENOUGH]
         if enough:
             lines += ["", f"The {source['senders']} with {ENOUGH} {source['pictures']} or more, the worst first:", ""]
             lines += _table("name", dict(sorted(enough, key=lambda item: item[1]["accuracy"])))
     return "\n".join(lines) + "\n"
+
+
+def _overview(summaries: Sequence[dict[str, Any]]) -> list[str]:
+    """One line a source: how many are right, the worst class that enough pictures have, and how many good ones are not sure."""
+    lines = [
+        "| source | n | right | 95 % interval | worst class | not sure | calibration error |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for summary in summaries:
+        if everything := summary["all"]:
+            enough = {group: share for group, share in summary["groups"].items() if share["n"] >= ENOUGH}
+            worst = min(enough, key=lambda group: enough[group]["accuracy"], default=None)
+            named = "" if worst is None else f"{worst} {enough[worst]['accuracy']:.1%} of {enough[worst]['n']}"
+            lines.append(
+                f"| {summary['source']['name']} | {everything['n']} | {everything['accuracy']:.1%} | {_interval(everything)} "
+                f"| {named} | {summary['not sure'][ONE]['share']:.1%} | {summary['calibration']['error']:.3f} |"
+            )
+    lines += [
+        f"| {summary['source']['name']}, none of the ten | {refused['n']} | | | | {refused['share']:.1%} | |"
+        for summary in summaries
+        if (refused := summary["not sure"].get(NONE))
+    ]
+    return lines
 
 
 def _table(head: str, shares: dict[str, dict[str, Any]]) -> list[str]:
@@ -360,22 +426,47 @@ def draw_errors(answers: Answers) -> Image.Image:
     return contact_sheet(title, [(error.view, f"{error.label} -> {error.name},\n{error.confidence:.0%}") for error in shown])
 
 
+def draw_answers(answers: Answers) -> Image.Image:
+    """Right and wrong answers of one source, drawn at random, as a contact sheet: the answer and its confidence below each."""
+    rng = np.random.default_rng(0)
+    asked = answers.of_the_ten()
+    kinds = [answer for answer in asked if answer.right], [answer for answer in asked if not answer.right]
+    chosen = [
+        kind[number]
+        for kind, most in zip(kinds, SHOWN, strict=True)
+        for number in sorted(rng.choice(len(kind), min(most, len(kind)), replace=False))
+    ]
+    captions = [
+        (answer.view, f"{answer.name}, {answer.confidence:.0%}{' ?' * answer.uncertain}\nlabel: {answer.label}")
+        for answer in chosen
+    ]
+    right, wrong = (len(kind) for kind in kinds)
+    return contact_sheet(
+        f"{answers.source.name.capitalize()}: some of {right} right answers, then of {wrong} wrong ones; ? is not sure",
+        captions,
+    )
+
+
 def main(options: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--photos", type=Path, help="folder of the phone photos (photos.csv, images/)")
     parser.add_argument("--street", type=Path, help="folder of the street photos (labels.json, photos/, masks/)")
+    parser.add_argument("--shop", type=Path, help="folder of a shop's products (shop.csv, images/)")
+    parser.add_argument("--people", type=Path, help="folder of people in the street (tags.csv, photos/)")
+    parser.add_argument("--things", type=Path, help="folder of what is no garment (things.csv, images/)")
+    parser.add_argument("--pictures", type=Path, help="folder of your own pictures (pictures.csv: image, group, class)")
     parser.add_argument("--split", choices=("training", "validation", "test"), default="test")
     parser.add_argument("--out", type=Path, required=True, help="folder for the report")
     arguments = parser.parse_args(options)
-    if not (arguments.photos or arguments.street):
-        parser.error("nothing to measure on: give --photos, --street or both")
-    for option, folder, index in (("--photos", arguments.photos, "photos.csv"), ("--street", arguments.street, "labels.json")):
-        if folder and not (folder / index).is_file():
-            parser.error(f"{option} must be a folder that holds {index}, {folder} does not")
+    given = {name: getattr(arguments, name) for name in (*SOURCES, "street") if getattr(arguments, name)}
+    if not given:
+        parser.error(f"nothing to measure on: give one of {', '.join(f'--{name}' for name in (*SOURCES, 'street'))}")
+    for name, place in given.items():
+        if not place.is_dir():
+            parser.error(f"--{name} must be a folder, {place} is none")
     classifier = FashionClassifier.from_pretrained(arguments.bundle)
-    sources = {"photos": (ask_photos, arguments.photos), "street": (ask_street, arguments.street)}
-    asked = {name: ask(classifier, folder, arguments.split) for name, (ask, folder) in sources.items() if folder}
+    asked = {name: ask(classifier, name, place, arguments.split) for name, place in given.items()}
     summaries = {name: measure(answers) for name, answers in asked.items()}
     bundle = f"Version {classifier.version}"
     text = report(f"{bundle} on the {arguments.split} split of photos", list(summaries.values()))
@@ -384,10 +475,15 @@ def main(options: list[str] | None = None) -> None:
     (out / "photos.json").write_text(json.dumps(summaries, indent=2) + "\n")
     (out / "photos.md").write_text(text, encoding="utf-8")
     for name, answers in asked.items():
-        plot(summaries[name], bundle).savefig(out / f"confusion-{name}.png")
+        if summaries[name]["all"]:
+            plot(summaries[name], bundle).savefig(out / f"confusion-{name}.png")
         draw_errors(answers).save(out / f"errors-{name}.png")
-    calibrations = {summary["source"]["name"]: Reliability(**summary["calibration"]) for summary in summaries.values()}
-    plot_reliability(calibrations).savefig(out / "reliability-photos.png")
+        if answers.source.public and summaries[name]["all"]:
+            draw_answers(answers).save(out / f"answers-{name}.png")
+    calibrations = [(summary["source"]["name"], summary["calibration"]) for summary in summaries.values()]
+    plot_reliability({name: Reliability(**found) for name, found in calibrations if found}).savefig(
+        out / "reliability-photos.png"
+    )
     print(text)
 
 

@@ -1,16 +1,17 @@
 """Measure whether a bundle knows what it does not know: typicality of the ten against that of everything else.
 
-    python -m train.reports.typicality BUNDLE --photos PHOTOS --out FOLDER [--split validation]
+    python -m train.reports.typicality BUNDLE --photos PHOTOS --out FOLDER [--shop SHOP] [--things THINGS] [--split validation]
 
-Good pictures are Fashion-MNIST images and phone photos of the ten. Against the photos stand near pictures, those of shorts,
-skirts, hats and the like, and far ones of 320 px (train/pictures/outliers.py), of kinds that are trained on and of others.
-Against the Fashion-MNIST images stand the far ones as gray images of 28x28. On validation data the share of good pictures
-that is kept is as it was fixed there. Writes typicality.json and typicality.md.
+Good pictures are Fashion-MNIST images, phone photos of the ten, and a shop's products that are. Against each source's stand its
+own pictures of none of the ten: shorts, skirts and hats, watches and belts. Against the phone photos stand things that are no
+garment, and far pictures of 320 px (train/pictures/outliers.py), of kinds that are trained on and of others; the same as gray
+images of 28x28 against the Fashion-MNIST images. On validation data the share of good pictures that is kept is as it was
+fixed there. Writes typicality.json and typicality.md.
 """
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,15 +19,16 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from fashion_classifier import FashionClassifier
-from fashion_classifier.images import Picture, UInt8Array
+from fashion_classifier.images import Picture
+from train.pictures import phone, shop, things
 from train.pictures.fashion_mnist import Pictures, load_fashion_mnist
 from train.pictures.outliers import FITTED, TESTED, as_thumbnails, outliers
-from train.pictures.phone import PHOTO_LABELS, phone_photos
-from train.pictures.splits import Split
+from train.pictures.rows import Row
 from train.reports.thumbnails import wilson
 
 FAR = 200  # pictures of each far kind
 SEED = 1  # training has other draws
+THUMBNAILS = "Fashion-MNIST images"
 NOTE = (
     "Textures, scenes, print and science are random parts of a few pictures each, faces 100 pictures over and over, photos "
     "share their senders: the intervals, which take pictures as independent, are too narrow."
@@ -115,34 +117,40 @@ def keep(good_name: str, good: Asked) -> Kept:
     return Kept(good_name, len(good.uncertain), kept / len(good.uncertain), wilson(kept, len(good.uncertain)))
 
 
-def evaluate_typicality(classifier: FashionClassifier, thumbnails: Pictures, photos: Path, split: Split, n: int) -> Report:
+def evaluate_typicality(
+    classifier: FashionClassifier, thumbnails: Pictures, photos: Mapping[str, Sequence[Row]], things: Sequence[Row], n: int
+) -> Report:
     """Ask about everything.
 
     Args:
         classifier: Is asked.
         thumbnails: Good images of 28x28.
-        photos: Folder of the phone photos, as `train.pictures.phone.phone_photos`, and so `split`.
-        split: Of the phone photos.
+        photos: Pictures of each source, of the ten and of none of them; the first is what far pictures are compared with.
+        things: Pictures of no garment.
         n: Pictures of each far kind.
 
     Raises:
-        ValueError: The split holds no photo of one of the ten.
+        ValueError: A source holds no picture of one of the ten.
     """
-    good: list[UInt8Array] = []
-    near: list[UInt8Array] = []
-    for phone in phone_photos(photos, split):
-        (good if PHOTO_LABELS[phone.label] else near).append(phone.photo)
-    if not good:
-        raise ValueError(f"{photos} holds no photo of one of the ten in the {split} split.")
-    good_photos, good_images = ask(classifier, good), ask(classifier, list(thumbnails.images))
-    names = f"{split} photos", "Fashion-MNIST images"
-    separations = [separate("near: shorts, skirts, hats, other", ask(classifier, near), names[0], good_photos)] if near else []
+    kept, separations = [], []
+    good: dict[str, Asked] = {}
+    for name, rows in photos.items():
+        if not any(row.accepted for row in rows):
+            raise ValueError(f"There is no picture of one of the ten among the {name}.")
+        good[name] = ask(classifier, [row.path for row in rows if row.accepted])
+        kept.append(keep(name, good[name]))
+        if near := [row.path for row in rows if not row.accepted]:
+            separations.append(separate(f"{name} of none of the ten", ask(classifier, near), name, good[name]))
+    first = next(iter(photos))
+    if things:
+        separations.append(separate("things", ask(classifier, [row.path for row in things]), first, good[first]))
+    good_images = ask(classifier, list(thumbnails.images))
     for use, kinds in (("not trained on", TESTED), ("trained on", FITTED)):
         for kind, pictures in outliers(kinds, n, SEED).items():
             asked = ask(classifier, list(pictures)), ask(classifier, list(as_thumbnails(pictures)))
-            separations.append(separate(f"far, {use}: {kind}", asked[0], names[0], good_photos))
-            separations.append(separate(f"far, {use}: {kind}, 28x28", asked[1], names[1], good_images))
-    return Report([keep(names[0], good_photos), keep(names[1], good_images)], separations)
+            separations.append(separate(f"far, {use}: {kind}", asked[0], first, good[first]))
+            separations.append(separate(f"far, {use}: {kind}, 28x28", asked[1], THUMBNAILS, good_images))
+    return Report([*kept, keep(THUMBNAILS, good_images)], separations)
 
 
 def main(options: Sequence[str] | None = None) -> None:
@@ -150,13 +158,19 @@ def main(options: Sequence[str] | None = None) -> None:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
     parser.add_argument("--photos", type=Path, required=True, help="folder of the phone photos (photos.csv, images/)")
+    parser.add_argument("--shop", type=Path, help="folder of a shop's products (shop.csv, images/)")
+    parser.add_argument("--things", type=Path, help="folder of what is no garment (things.csv, images/)")
     parser.add_argument("--split", choices=("validation", "test"), default="test")
     parser.add_argument("--out", type=Path, required=True, help="folder for the report")
     arguments = parser.parse_args(options)
     data = load_fashion_mnist(arguments.data)
     thumbnails = data.test if arguments.split == "test" else data.validation
     classifier = FashionClassifier.from_pretrained(arguments.bundle)
-    report = evaluate_typicality(classifier, thumbnails, arguments.photos, arguments.split, FAR)
+    photos = {"phone photos": phone.rows(arguments.photos, arguments.split)}
+    if arguments.shop:
+        photos["shop products"] = shop.rows(arguments.shop, arguments.split)
+    no_garments = things.rows(arguments.things, arguments.split) if arguments.things else []
+    report = evaluate_typicality(classifier, thumbnails, photos, no_garments, FAR)
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "typicality.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
     (arguments.out / "typicality.md").write_text(report.to_markdown(), encoding="utf-8")

@@ -6,12 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from fashion_classifier.manifest import FormName
-from train import photos
 from train.networks.architectures import ARCHITECTURES
 from train.networks.average import average, main
-from train.networks.lineage import lineage_of, lineage_of_run
-from train.networks.runs import CONFIG, HISTORY, WEIGHTS, load_config, load_history, load_network, weights_of
+from train.networks.lineage import lineage_of_run
+from train.networks.runs import CONFIG, HISTORY, WEIGHTS, load_config, load_history, load_network
 
 RECIPE = {"architecture": "ann", "epochs": 3}
 
@@ -62,27 +60,6 @@ def test_an_average_can_be_averaged_again(runs: tuple[Path, Path], tmp_path: Pat
     np.testing.assert_allclose(again[0], 0.25 * one[0] + 0.75 * other[0], atol=1e-6)
     history = lineage_of_run(tmp_path / "again").runs
     assert history.keys() == {lineage_of_run(folder).key for folder in (*runs, tmp_path / "half", tmp_path / "again")}
-
-
-@pytest.mark.parametrize(("look", "form"), [("plain", "plain"), ("faded", "faded mirrored")])
-def test_a_network_for_photos_with_that_of_a_bundle(
-    look: str, form: FormName, tiny_bundles: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bundle = tiny_bundles["two looks"]
-    monkeypatch.setattr(photos, "network", lambda look: keras.models.load_model(weights_of(bundle, form), compile=False))
-    run = write_run(tmp_path / "photos", 0, {"epochs": 16, "look": look}, photos.network(look))
-    average(tmp_path / "mixed", run, bundle, 0.4)
-    weights = []
-    for folder in (run, bundle, tmp_path / "mixed"):
-        network = photos.network(look)
-        network.load_weights(weights_of(folder, form))
-        weights.append(network.get_weights())
-    for a, b, c in zip(*weights, strict=True):
-        np.testing.assert_allclose(c, 0.6 * a + 0.4 * b, rtol=1e-5, atol=1e-5)
-    tiny = lineage_of(bundle, form)
-    config = load_config(tmp_path / "mixed")
-    assert config["parents"][1] == {"run": tiny.key, "share": 0.4}
-    assert config["ancestors"] == {lineage_of_run(run).key: lineage_of_run(run).record} | tiny.runs
 
 
 def test_a_finished_average_is_left_alone(runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

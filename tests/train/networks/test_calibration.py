@@ -5,7 +5,15 @@ import numpy.typing as npt
 import pytest
 
 from fashion_classifier.confidence import calibrated
-from train.networks.calibration import fit_calibration, negative_log_likelihood, plot_reliability, quantiles, reliability
+from fashion_classifier.manifest import Member
+from train.export import calibrated_expert
+from train.networks.calibration import (
+    fair_quantiles,
+    fit_calibration,
+    negative_log_likelihood,
+    plot_reliability,
+    reliability,
+)
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -54,11 +62,59 @@ def test_every_acceptable_class_is_right() -> None:
     np.testing.assert_allclose(found[:, :2].sum(axis=1), 1 / 2, atol=1e-3)
 
 
+def test_pictures_count_by_their_weights() -> None:
+    probabilities = np.array([[0.5, 0.5], [0.1, 0.9], [0.25, 0.75]])
+    targets = np.array([[1, 0], [0, 1], [1, 0]], np.float32)
+    weighted = negative_log_likelihood(probabilities, targets, np.array([2.0, 1.0, 0.0]))
+    assert weighted == pytest.approx((2 * np.log(2) - np.log(0.9)) / 3)
+    z = np.random.default_rng(0).normal(size=(1, 400, 10)) * 3
+    targets, weights = drawn(z[0] / 2), np.arange(400) % 3
+    repeated = fit_calibration(np.repeat(z, weights, axis=1), np.repeat(targets, weights, axis=0))
+    assert fit_calibration(z, targets, weights.astype(np.float64)) == pytest.approx(repeated, abs=1e-4)
+    assert fit_calibration(z, targets) != pytest.approx(repeated, abs=1e-3)
+
+
 def test_quantiles_of_a_line() -> None:
-    found = quantiles(np.linspace(3.0, 7.0, 1001)[::-1])
+    found = fair_quantiles(np.linspace(3.0, 7.0, 1001)[::-1], np.zeros(1001, int))
     assert len(found) == 201
     assert (found[0], found[-1]) == (3, 7)
     assert found[50] == pytest.approx(4)
+
+
+def test_at_every_level_the_lowest_quantile_of_any_group_counts() -> None:
+    # from 3 to 7, and ten times as many from 2 to 9: 3 + 4 x and 2 + 7 x, which meet at a third
+    energies = np.concatenate([np.linspace(3, 7, 401), np.linspace(2, 9, 4001)])
+    found = fair_quantiles(energies, np.repeat([0, 1], [401, 4001]))
+    levels = np.linspace(0, 1, 201)
+    np.testing.assert_allclose(found, np.minimum(3 + 4 * levels, 2 + 7 * levels), atol=1e-9)
+
+
+def test_of_no_group_more_are_refused_than_may_be() -> None:
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 3, 3_000)
+    energies = rng.normal(groups, 1 + groups)
+    found = fair_quantiles(energies, groups)
+    for level in (0.05, 0.5, 0.9):
+        refused = [np.mean(energies[groups == one] < found[round(level * 200)]) for one in range(3)]
+        assert max(refused) <= level + 0.001
+        assert max(refused) > level - 0.01
+
+
+def test_an_expert_is_calibrated_on_all_sources_alike() -> None:
+    z = np.random.default_rng(0).normal(size=(2, 400, 10)) * 3
+    targets = np.concatenate([drawn(z[0, :200] / 2), drawn(z[0, 200:], seed=1)])
+    sources = np.repeat(["phone", "shop"], 200)
+    members = [Member("garment", "photo.tflite", "photo.keras", "any", None, maps=False)]
+    expert = calibrated_expert(members, z, targets, sources)
+    # nine times as many pictures of one source change nothing
+    more = np.repeat(np.arange(400), np.where(sources == "shop", 9, 1))
+    again = calibrated_expert(members, z[:, more], targets[more], sources[more])
+    assert (again.temperature, again.smoothing) == pytest.approx((expert.temperature, expert.smoothing), abs=1e-4)
+    assert calibrated_expert(members, z[:, more], targets[more]).temperature != pytest.approx(expert.temperature, rel=0.01)
+    assert expert.members == tuple(members)
+    mean = np.log(np.exp(z).sum(axis=2)).mean(axis=0)
+    assert expert.energies[0] == pytest.approx(mean.min())
+    assert expert.energies[100] == pytest.approx(min(np.median(mean[:200]), np.median(mean[200:])))
 
 
 def test_reliability_by_hand() -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from fashion_classifier import Bundle
 from fashion_classifier.manifest import PREPROCESSING_VERSION
 from fashion_classifier.network import Network
 from train.networks.runs import (
@@ -21,8 +20,6 @@ from train.networks.runs import (
     Batches,
     export_float16,
     finish,
-    form_of,
-    keras_file,
     load_config,
     load_history,
     open_run,
@@ -84,27 +81,11 @@ def test_a_folder_of_another_start_is_refused(tmp_path: Path) -> None:
     assert open_run(tmp_path, RUN | {"parents": [{"run": "0123456789ab", "share": 1.0}]})
 
 
-@pytest.mark.parametrize(
-    ("recipe", "form"),
-    [
-        ({"architecture": "ann"}, "canonical"),
-        ({"look": "plain"}, "plain"),
-        ({"look": "faded"}, "faded mirrored"),
-        ({"form": "garment", "architecture": "lite0"}, "garment"),
-    ],
-)
-def test_the_form_that_a_network_is_for(recipe: dict[str, str], form: str) -> None:
-    assert form_of(recipe) == form
-
-
 def test_weights_of_a_run_and_of_a_bundle(tiny_bundles: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / WEIGHTS).touch()
     assert weights_of(tmp_path) == tmp_path / WEIGHTS
     folder = tiny_bundles["two looks"]
-    for form, name in {"canonical": "thumbnail", "plain": "photo-plain", "faded mirrored": "photo-faded-mirrored"}.items():
-        assert weights_of(folder, form) == folder / f"{name}.keras"  # type: ignore[arg-type]
-    with pytest.raises(FileNotFoundError, match=r"no network for the form 'garment', only for 'canonical', 'plain', 'faded m"):
-        keras_file(Bundle(folder), "garment")
+    assert weights_of(folder) == folder / "thumbnail.keras"
     (tmp_path / WEIGHTS).unlink()
     with pytest.raises(FileNotFoundError, match=r"holds neither the model\.weights\.h5 of a finished run nor a bundle\.$"):
         weights_of(tmp_path)

@@ -1,13 +1,22 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from fashion_classifier import LABELS
-from tests.boxed_garments import COAT, GREEN, RED, SHIRT, TROUSER, filled
-from train.pictures import garments
-from train.pictures.garments import dressed
+from fashion_classifier.segmentation import Segmenter
+from tests.boxed_garments import BAG, BLUE, GREEN, RED, SHIRT, TROUSER, filled
+from tests.stand_ins import Finding, left_half
+from train.pictures.garments import found_garment, innermost, iou, product, single_garment, worn_garments
+from train.pictures.rows import Row
+from train.pictures.street import StreetPhoto
 from train.pictures.targets import SHOES, target
+
+UInt8Array = npt.NDArray[np.uint8]
+BoolArray = npt.NDArray[np.bool_]
 
 
 def test_a_box_is_the_smallest_around_the_mask() -> None:
@@ -16,79 +25,116 @@ def test_a_box_is_the_smallest_around_the_mask() -> None:
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_tops(label: str) -> None:
-    is_top = label in {"T-shirt/top", "Pullover", "Dress", "Coat", "Shirt"}
-    assert replace(SHIRT, target=target([label])).is_top is is_top
+def test_only_bags_and_shoes_are_sold_alone(label: str) -> None:
+    garment = replace(BAG, target=target([label]))
+    assert garment.is_shoe is (label in SHOES)
+    assert garment.is_sold_alone is (label in {"Bag", *SHOES})
 
 
-def test_neither_shoes_nor_none_of_the_ten_are_tops() -> None:
-    assert not replace(SHIRT, target=target(SHOES)).is_top
-    assert not replace(SHIRT, target=target([])).is_top
+def test_shoes_of_any_kind_are_shoes_and_what_is_none_of_the_ten_is_not() -> None:
+    shoes, nothing = replace(BAG, target=target(SHOES)), replace(BAG, target=target([]))
+    assert (shoes.is_shoe, shoes.is_sold_alone) == (True, True)
+    assert (nothing.is_shoe, nothing.is_sold_alone) == (False, False)
 
 
-# A paper doll
+def test_what_is_found_in_a_picture(tmp_path: Path) -> None:
+    picture = filled((40, 30), (25, 5, 10, 20), RED, 255)
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    row = Row(tmp_path / "a.png", "group", "label", ("Sandal", "Sneaker"))
+    segmenter = Finding(left_half)
+    found, single, sold = found_garment(row, segmenter), single_garment(row, segmenter), product(row, segmenter)
+    half = filled((40, 30), (0, 0, 20, 30), 255, 0)
+    for garment in (found, single, sold):
+        np.testing.assert_array_equal(garment.photo, picture)
+        np.testing.assert_array_equal(garment.mask, half)
+        np.testing.assert_array_equal(garment.target, target(["Sandal", "Sneaker"]))
+    assert found.figure is None
+    np.testing.assert_array_equal(single.figure, half)  # nothing is there but the garment
+    np.testing.assert_array_equal(sold.figure, filled((40, 30), (25, 5, 10, 20), 255, 0))  # what is not white
+    assert found_garment(replace(row, accepted=()), segmenter).target.tolist() == [0] * 10
 
 
-def test_another_top_is_drawn_over_the_worn_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(garments, "DRESSED_WIDTH", (1.5, 1.5))
-    monkeypatch.setattr(garments, "DRESSED_ASPECT", 1)
-    doll = dressed(COAT, SHIRT, np.random.default_rng(0))
-    # the coat begins at 60 and has its middle at 100: 1.5 times its width of 80, the shirt's own size, is there
-    left, top, width, height = doll.box
-    assert (left, top, width, height) == pytest.approx((40, 60, 120, 100), abs=2)
-    np.testing.assert_array_equal(doll.target, SHIRT.target)
-    inner = filled((200, 240), (44, 64, 112, 92), 1, 0) > 0
-    outer = filled((200, 240), (36, 56, 128, 108), 1, 0) > 0
-    assert (doll.photo[inner] == RED).all()
-    np.testing.assert_array_equal(doll.photo[~outer], COAT.photo[~outer])  # the coat shows below
-    assert COAT.figure is not None
-    np.testing.assert_array_equal(doll.figure, np.maximum(COAT.figure, doll.mask))
+@pytest.mark.parametrize(
+    ("mask", "point"),
+    [
+        (filled((9, 7), (2, 1, 5, 5), 1, 0), (4, 3)),
+        (filled((9, 7), (0, 0, 5, 5), 1, 0), (2, 2)),  # the picture's edge is one, too
+        (filled((9, 7), (8, 6, 1, 1), 1, 0), (8, 6)),
+        (filled((30, 7), (20, 1, 5, 5), 1, 0) | filled((30, 7), (2, 3, 20, 1), 1, 0), (22, 3)),  # not on the strap
+    ],
+)
+def test_the_innermost_point_by_hand(mask: UInt8Array, point: tuple[int, int]) -> None:
+    assert innermost(mask > 0) == point
 
 
-def test_another_tops_size_varies_around_the_covered_ones() -> None:
-    boxes = np.array([dressed(COAT, SHIRT, np.random.default_rng(seed)).box for seed in range(60)])
-    np.testing.assert_allclose(boxes[:, 0] + boxes[:, 2] / 2, 100, atol=1.5)
-    np.testing.assert_allclose(boxes[:, 1], 60, atol=1.5)
-    widths, stretches = boxes[:, 2] / 80, boxes[:, 3] / boxes[:, 2] / (100 / 120)
-    for values, (least, most) in ((widths, (0.95, 1.4)), (stretches, (1 / 1.25, 1.25))):
-        assert least - 0.03 < values.min() < least * 1.1
-        assert most * 0.9 < values.max() < most + 0.03
+def test_iou_by_hand() -> None:
+    one = np.zeros((4, 4), bool)
+    two = one.copy()
+    one[:2], two[:, :2] = True, True  # 8 pixels each, 4 in common
+    assert iou(one, two) == 4 / 12
+    assert iou(one, one) == 1
+    assert iou(one, ~one) == 0
 
 
-@pytest.mark.parametrize("label", LABELS)
-def test_only_short_sleeves_bare_the_arms(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(garments, "DRESSED_WIDTH", (0.5, 0.5))
-    monkeypatch.setattr(garments, "DRESSED_ASPECT", 1)
-    monkeypatch.setattr(garments, "BARE", 1)
-    wearer = replace(COAT, skin=np.array([220, 170, 140], np.uint8))
-    # 40 wide and 33 high, from 60 on: of the green coat 20 columns stay on either side, and all below 93
-    doll = dressed(wearer, replace(SHIRT, target=target([label])), np.random.default_rng(0))
-    beside, below = doll.photo[64:88, 64:76].reshape(-1, 3), doll.photo[100:170, 70:130].reshape(-1, 3)
-    bare = label in {"T-shirt/top", "Dress"}
-    assert (beside == ((220, 170, 140) if bare else GREEN)).all()  # evenly lit cloth, evenly lit skin
-    assert (below == GREEN).all()
+# Worn garments
 
 
-def test_skin_is_lit_as_the_cloth_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(garments, "DRESSED_WIDTH", (0.5, 0.5))
-    monkeypatch.setattr(garments, "BARE", 1)
-    folded = COAT.photo.copy()
-    folded[:, 60:68] = (120, 120, 120)
-    folded[:, 132:140] = (20, 20, 20)
-    wearer = replace(COAT, photo=folded, skin=np.array([150, 120, 100], np.uint8))
-    doll = dressed(wearer, replace(SHIRT, target=target(["T-shirt/top"])), np.random.default_rng(0))
-    light, dark = doll.photo[70:80, 63], doll.photo[70:80, 136]
-    assert (light > [150, 120, 100]).all()
-    assert (dark < [150, 120, 100]).all()
-    np.testing.assert_allclose(light[:, 0] / light[:, 2], 1.5, atol=0.05)  # the hue of skin
+class Prepared(Segmenter):
+    """Answers in the whole photo, at points, and in crops of some shapes; elsewhere it finds nothing."""
+
+    def __init__(
+        self,
+        whole: BoolArray,
+        pointed: dict[tuple[float, float], BoolArray],
+        crops: dict[tuple[int, int], BoolArray],
+    ) -> None:
+        self.whole, self.pointed, self.crops = whole, pointed, crops
+        self.asked: list[tuple[tuple[int, ...], tuple[float, float] | None]] = []
+
+    def __call__(self, photo: UInt8Array, at: tuple[float, float] | None = None) -> BoolArray:
+        self.asked.append((photo.shape[:2], at))
+        if photo.shape[:2] == self.whole.shape:
+            return self.whole if at is None else self.pointed[at]
+        return self.crops.get((photo.shape[0], photo.shape[1]), np.zeros(photo.shape[:2], bool))
 
 
-def test_who_shows_no_skin_keeps_the_sleeves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(garments, "DRESSED_WIDTH", (0.5, 0.5))
-    monkeypatch.setattr(garments, "BARE", 1)
-    doll = dressed(COAT, replace(SHIRT, target=target(["T-shirt/top"])), np.random.default_rng(0))
-    assert (doll.photo[64:80, 64:76] == GREEN).all()
+def box(left: int, top: int, width: int, height: int) -> BoolArray:
+    return filled((100, 100), (left, top, width, height), 1, 0) > 0
 
 
-def test_who_has_no_figure_gets_none() -> None:
-    assert dressed(SHIRT, SHIRT, np.random.default_rng(0)).figure is None
+def test_worn_garments_have_their_true_masks_and_those_that_show_them() -> None:
+    labels = np.zeros((100, 100), np.uint8)
+    labels[10:90, 20:80], labels[20:60, 30:70], labels[70:80, 40:60] = 1, 2, 3
+    colours = np.array([BLUE, (220, 180, 150), RED, GREEN], np.uint8)
+    photo = StreetPhoto("0007", colours[labels], labels, ("null", "skin", "coat", "bag"))
+    segmenter = Prepared(
+        whole=box(30, 20, 40, 20),  # half of the coat, and nothing of the bag
+        pointed={
+            innermost(labels == 2): box(30, 20, 40, 19),  # less than half
+            innermost(labels == 3): box(40, 70, 20, 12),
+        },
+        crops={
+            (44, 44): box(2, 2, 40, 30)[:44, :44],  # 2 px around the coat: three quarters of it
+            (12, 22): np.ones((12, 22), bool),  # 1 px around the bag: it is 200 of 264 pixels
+        },
+    )
+    found = worn_garments(photo, list(photo.garments(0.01)), segmenter)
+    by_label = {name: [one for one in found if one.target.tolist() == target([name]).tolist()] for name in ("Coat", "Bag")}
+    assert len(found) == len(by_label["Coat"]) + len(by_label["Bag"])
+    expected = {
+        "Coat": [labels == 2, box(30, 20, 40, 20), box(30, 20, 40, 30)],
+        "Bag": [labels == 3, box(40, 70, 20, 12), box(39, 69, 22, 12)],
+    }
+    for name, masks in expected.items():
+        np.testing.assert_array_equal(np.stack([one.mask for one in by_label[name]]), np.stack(masks) * np.uint8(255))
+    for one in found:
+        assert one.photo is photo.photo
+        assert one.mask.dtype == np.uint8
+        np.testing.assert_array_equal(one.figure, (labels > 0) * np.uint8(255))
+    assert segmenter.asked.count(((100, 100), None)) == 1
+    assert {shape for shape, at in segmenter.asked if at is None} == {(100, 100), (44, 44), (64, 64), (12, 22), (22, 32)}
+
+
+def test_a_photo_without_labelled_garments_gives_none() -> None:
+    photo = StreetPhoto("0007", np.zeros((10, 10, 3), np.uint8), np.ones((10, 10), np.uint8), ("null", "skin"))
+    assert worn_garments(photo, [], Finding(left_half)) == []

@@ -1,5 +1,6 @@
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -7,13 +8,12 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from train.pictures import photo_augmentation
-from train.pictures.photo_augmentation import Framing, background, coarsen, dye, erase, frame, put_on, recolour
+from tests.boxed_garments import STILL, UNCHANGED
+from train.pictures.photo_augmentation import Changes, Framing, background, coarsen, dye, erase, frame, put_on, recolour
 
 UInt8Array = npt.NDArray[np.uint8]
-Change = Callable[[UInt8Array, np.random.Generator], UInt8Array]
+Change = Callable[[UInt8Array, Changes, np.random.Generator], UInt8Array]
 
-STILL = Framing((1.0, 1.0), shift=0, rotation=0, aspect=1, quarter_turns=0)
 WILD = Framing((0.7, 1.4), shift=0.2, rotation=25, aspect=1.5, quarter_turns=0.5)
 
 
@@ -129,7 +129,7 @@ def test_layers_stay_on_top_of_each_other(interpolation: int, size: int) -> None
 def test_changes_are_reproducible_different_and_leave_the_photo(change: Change) -> None:
     photo = noise(50, 70)
     before = photo.copy()
-    results = [[change(photo, np.random.default_rng(seed)) for seed in range(100)] for _ in range(2)]
+    results = [[change(photo, Changes(), np.random.default_rng(seed)) for seed in range(100)] for _ in range(2)]
     np.testing.assert_array_equal(photo, before)
     for one, other in zip(*results, strict=True):
         assert one.shape == photo.shape
@@ -145,43 +145,31 @@ def test_views_are_reproducible_and_different() -> None:
     assert len({view.tobytes() for view in views[0]}) == 5
 
 
-@pytest.fixture
-def shares(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Sets shares of photos that are changed; those that are not named are zero."""
-
-    def set_shares(**values: object) -> None:
-        for name in ("GRAY", "RECOLOURED", "TURNED_HUE", "RELIT", "TINTED", "COARSE", "ERASED"):
-            monkeypatch.setattr(photo_augmentation, name, 0)
-        for name, value in values.items():
-            monkeypatch.setattr(photo_augmentation, name, value)
-
-    return set_shares
-
-
-def recoloured(colour: tuple[int, int, int], seed: int = 0) -> list[int]:
-    (pixel,) = recolour(np.array([[colour]], np.uint8), np.random.default_rng(seed))[0].tolist()
+def recoloured(changes: Changes, seed: int = 0) -> list[int]:
+    """(200, 100, 60), changed."""
+    (pixel,) = recolour(np.array([[(200, 100, 60)]], np.uint8), changes, np.random.default_rng(seed))[0].tolist()
     assert isinstance(pixel, list)
     return pixel
 
 
-def test_colours_by_hand(shares: Callable[..., None]) -> None:
-    shares()
-    assert recoloured((200, 100, 60)) == [200, 100, 60]
-    shares(GRAY=1)
-    assert recoloured((200, 100, 60)) == [120, 120, 120]
-    shares(RECOLOURED=1, SATURATION=(0, 0))
-    assert recoloured((200, 100, 60)) == [200, 200, 200]  # of the hue nothing is left, the value is the largest channel
-    shares(TINTED=1, TINT=(0.5, 0.5))
-    assert recoloured((200, 100, 60)) == [100, 50, 30]
-    shares(TINTED=1, TINT=(2, 2))
-    assert recoloured((200, 100, 60)) == [255, 200, 120]  # cut
-    shares(RELIT=1, CONTRAST=(0.5, 0.5), BRIGHTNESS=0)
-    assert recoloured((200, 100, 60)) == [160, 110, 90]  # half as far from their mean, 120
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (UNCHANGED, [200, 100, 60]),
+        (replace(UNCHANGED, gray=1), [120, 120, 120]),
+        (replace(UNCHANGED, recoloured=1, saturation=(0, 0)), [200, 200, 200]),  # what is left is the largest channel
+        (replace(UNCHANGED, tinted=1, tint=(0.5, 0.5)), [100, 50, 30]),
+        (replace(UNCHANGED, tinted=1, tint=(2, 2)), [255, 200, 120]),  # cut
+        (replace(UNCHANGED, relit=1, contrast=(0.5, 0.5), brightness=0), [160, 110, 90]),  # half as far from their mean, 120
+    ],
+)
+def test_colours_by_hand(changes: Changes, expected: list[int]) -> None:
+    assert recoloured(changes) == expected
 
 
-def test_a_turned_hue_keeps_saturation_and_value(shares: Callable[..., None]) -> None:
-    shares(RECOLOURED=1, TURNED_HUE=1, SATURATION=(1, 1))
-    found = [recoloured((200, 100, 60), seed) for seed in range(40)]
+def test_a_turned_hue_keeps_saturation_and_value() -> None:
+    changes = replace(UNCHANGED, recoloured=1, turned_hue=1, saturation=(1, 1))
+    found = [recoloured(changes, seed) for seed in range(40)]
     assert all(abs(max(pixel) - 200) <= 1 and abs(min(pixel) - 60) <= 2 for pixel in found)
     assert {int(np.argmax(pixel)) for pixel in found} == {0, 1, 2}
 
@@ -190,30 +178,30 @@ def test_a_coarse_photo_has_lost_its_details() -> None:
     checks = np.indices((224, 168)).sum(axis=0) % 2 * 255
     photo = np.repeat(checks[..., np.newaxis], 3, axis=2).astype(np.uint8)
     for seed in range(10):
-        coarse = coarsen(photo, np.random.default_rng(seed), 1)
+        coarse = coarsen(photo, replace(UNCHANGED, coarse=1), np.random.default_rng(seed))
         assert coarse.shape == photo.shape
         assert coarse.mean() == pytest.approx(127.5, abs=3)
         assert coarse.std() < 64  # of 127.5
     plain = np.full((160, 120, 3), (90, 30, 200), np.uint8)
-    np.testing.assert_allclose(coarsen(plain, np.random.default_rng(0), 1), plain, atol=3)  # JPEG rounds colours
+    coarse = coarsen(plain, replace(UNCHANGED, coarse=1), np.random.default_rng(0))
+    np.testing.assert_allclose(coarse, plain, atol=3)  # JPEG rounds colours
 
 
-def test_a_coarse_photo_has_the_marks_of_jpeg(shares: Callable[..., None]) -> None:
-    shares(QUALITY=(60, 61))
+def test_a_coarse_photo_has_the_marks_of_jpeg() -> None:
+    changes = replace(UNCHANGED, coarse=1, coarse_side=(96, 96), quality=(60, 61))
     left, right = np.full((96, 48, 3), (200, 20, 20), np.uint8), np.full((96, 48, 3), (20, 20, 200), np.uint8)
     photo = np.hstack([left[:, :45], right, right[:, :3]])  # an edge within a block of 8
     stored = io.BytesIO()
     Image.fromarray(photo).save(stored, "JPEG", quality=60)
-    coarse = coarsen(photo, np.random.default_rng(0), 1, (96, 96))
+    coarse = coarsen(photo, changes, np.random.default_rng(0))
     np.testing.assert_allclose(coarse, np.array(Image.open(stored)), atol=6)
     assert np.abs(coarse.astype(int) - photo).max() > 20
 
 
-def test_an_erased_rectangle_has_one_colour_and_the_stated_size(shares: Callable[..., None]) -> None:
-    shares(ERASED=1)
+def test_an_erased_rectangle_has_one_colour_and_the_stated_size() -> None:
     photo = np.full((100, 200, 3), 44, np.uint8)
     for seed in range(20):
-        erased = erase(photo, np.random.default_rng(seed))
+        erased = erase(photo, replace(UNCHANGED, erased=1), np.random.default_rng(seed))
         changed = (erased != photo).any(axis=2)
         *_, width, height = cv2.boundingRect(changed.astype(np.uint8))
         assert changed.sum() == width * height
@@ -243,6 +231,11 @@ def test_surfaces() -> None:
         assert kinds[kind] == pytest.approx(n, abs=30)
 
 
+def test_without_other_photos_a_surface_is_plain_or_smooth() -> None:
+    spread = [np.ptp(background(32, [], np.random.default_rng(seed)), axis=(0, 1)).max() > 0 for seed in range(200)]
+    assert np.mean(spread) == pytest.approx(0.4, abs=0.1)
+
+
 def test_put_on_by_hand() -> None:
     photo, surface = np.full((5, 6, 3), 200, np.uint8), np.full((5, 6, 3), 40, np.uint8)
     mask = np.zeros((5, 6), np.uint8)
@@ -269,22 +262,16 @@ def cloth(level: int) -> UInt8Array:
     return photo
 
 
-@pytest.fixture
-def sure(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"DYED": 1, "DYE": (1.0, 1.0)}.items():
-        monkeypatch.setattr(photo_augmentation, name, value)
+DYED = replace(UNCHANGED, dyed=1, dye=(1.0, 1.0))
 
 
-@pytest.mark.usefixtures("sure")
 @pytest.mark.parametrize(
     ("level", "wanted", "relief"),
     [(80, 160, 160 / 85), (195, 50, 0.5), (100, 105, 1.0), (20, 200, 2.0)],  # the third is the lightness that it has
 )
-def test_dyed_cloth_has_the_lightness_that_was_drawn(
-    monkeypatch: pytest.MonkeyPatch, level: int, wanted: int, relief: float
-) -> None:
-    monkeypatch.setattr(photo_augmentation, "LIGHTNESS", (wanted / 255, wanted / 255))
-    dyed = dye(cloth(level), CLOTH, np.random.default_rng(0)).astype(float)
+def test_dyed_cloth_has_the_lightness_that_was_drawn(level: int, wanted: int, relief: float) -> None:
+    changes = replace(DYED, lightness=(wanted / 255, wanted / 255))
+    dyed = dye(cloth(level), CLOTH, changes, np.random.default_rng(0)).astype(float)
     inside = dyed[12:28, 22:48]
     assert inside.mean() == pytest.approx(wanted, abs=1)
     folds = inside[:, ::2].mean() - inside[:, 1::2].mean()
@@ -293,11 +280,10 @@ def test_dyed_cloth_has_the_lightness_that_was_drawn(
     assert (dyed[outside] == 120).all()
 
 
-@pytest.mark.usefixtures("sure")
-def test_lightness_and_tone_vary_within_their_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photo_augmentation, "DYE", (0.7, 1.0))
+def test_lightness_and_tone_vary_within_their_ranges() -> None:
+    changes = replace(DYED, dye=(0.7, 1.0))
     colours = np.array(
-        [dye(cloth(120), CLOTH, np.random.default_rng(seed))[12:28, 22:48].mean(axis=(0, 1)) for seed in range(200)]
+        [dye(cloth(120), CLOTH, changes, np.random.default_rng(seed))[12:28, 22:48].mean(axis=(0, 1)) for seed in range(200)]
     )
     assert colours.max() == pytest.approx(0.92 * 255, rel=0.06)
     assert colours.min() == pytest.approx(0.08 * 255 * 0.7, rel=0.5)
@@ -307,7 +293,8 @@ def test_lightness_and_tone_vary_within_their_ranges(monkeypatch: pytest.MonkeyP
 
 
 def test_a_share_is_dyed_and_what_holds_no_garment_is_not() -> None:
-    changed = [(dye(cloth(120), CLOTH, np.random.default_rng(seed)) != cloth(120)).any() for seed in range(400)]
-    assert np.mean(changed) == pytest.approx(0.4, abs=0.06)
+    changes = replace(UNCHANGED, dyed=0.3)
+    changed = [(dye(cloth(120), CLOTH, changes, np.random.default_rng(seed)) != cloth(120)).any() for seed in range(400)]
+    assert np.mean(changed) == pytest.approx(0.3, abs=0.06)
     for seed in range(20):
-        np.testing.assert_array_equal(dye(cloth(120), np.zeros_like(CLOTH), np.random.default_rng(seed)), cloth(120))
+        np.testing.assert_array_equal(dye(cloth(120), np.zeros_like(CLOTH), DYED, np.random.default_rng(seed)), cloth(120))

@@ -3,26 +3,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from fashion_classifier import LABELS, Bundle, FashionClassifier
-from fashion_classifier.bundle import DEFAULT_MODEL
+from fashion_classifier import LABELS, FashionClassifier
+from tests.stand_ins import Naming
+from tests.tiny_folders import group, write_folders
 from train.pictures.grabcut import grabcut_mask
+from train.pictures.rows import Row
 from train.pictures.splits import split_of
 from train.pictures.targets import SHOES
 from train.reports import photos as photo_report
 from train.reports.contact_sheet import CELL, COLUMNS, HEADER
 from train.reports.photos import (
     MOST_ERRORS,
-    PHONE,
+    SHOWN,
+    SOURCES,
     STREET,
     Answer,
     Answers,
     Overlap,
-    ask_photos,
+    ask,
+    ask_rows,
     ask_street,
+    draw_answers,
     draw_errors,
-    iou,
     main,
     measure,
     plot,
@@ -48,6 +52,7 @@ def answered(
     return Answer(f"{label} {confidence}", sender, label, accepted, name, confidence, uncertain, view, overlap, share, eye)
 
 
+PHONE = SOURCES["photos"][0]
 ANSWERS = Answers(
     STREET,
     "validation",
@@ -67,7 +72,7 @@ ANSWERS = Answers(
 
 def test_summary_by_hand() -> None:
     summary = measure(ANSWERS)
-    assert (summary["source"]["name"], summary["split"]) == ("street photos", "validation")
+    assert (summary["source"]["name"], summary["split"]) == ("street garments", "validation")
     assert summary["all"] == {"n": 31, "accuracy": 19 / 31, "interval": wilson(19, 31)}
     assert {group: (share["n"], share["accuracy"]) for group, share in summary["groups"].items()} == {
         "Coat": (23, 14 / 23),
@@ -84,6 +89,9 @@ def test_summary_by_hand() -> None:
     assert summary["by eye"] == {
         "labels": {"n": 5, "accuracy": 0.2, "interval": wilson(1, 5)},
         "answers": {"n": 5, "accuracy": 0.8, "interval": wilson(4, 5)},
+    }
+    assert {label: (share["n"], share["accuracy"], share["not sure"]) for label, share in summary["labels"].items()} == {
+        "coat": (23, 14 / 23, 9 / 23),  # of sandals, shoes and hats there are not enough
     }
     assert {sender: (share["n"], share["accuracy"]) for sender, share in summary["senders"].items()} == {
         "a": (10, 0.7),
@@ -117,7 +125,7 @@ def test_confusion_by_hand() -> None:
     assert shoes == zero | {"Sneaker": 1, "Sandal": 3, "Ankle boot": 1, "Bag": 2, "not sure": 1}
     assert none == zero | {"Bag": 4, "not sure": 3}
     (axes,) = plot(measure(ANSWERS), "resnet 1.0.0").axes
-    assert axes.get_title() == "resnet 1.0.0, street photos: 61.29% of 31"
+    assert axes.get_title() == "resnet 1.0.0, street garments: 61.29% of 31"
     assert [tick.get_text() for tick in axes.get_yticklabels()] == confusion["rows"]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == confusion["columns"]
 
@@ -146,19 +154,56 @@ def test_markdown_of_one_source() -> None:
     )
 
 
+def things(n: int) -> Answers:
+    return Answers(SOURCES["things"][0], "validation", [answered("Apple", (), "Bag", uncertain=i > 0) for i in range(n)])
+
+
+def test_a_source_of_none_of_the_ten() -> None:
+    summary = measure(things(12))
+    assert (summary["all"], summary["groups"], summary["senders"], summary["labels"]) == (None, {}, {}, {})
+    assert (summary["calibration"], summary["worst sender"], summary["wrong"]) == (None, None, [])
+    assert summary["not sure"] == {"none of the ten": {"n": 12, "share": 11 / 12, "interval": wilson(11, 12)}}
+    low, high = wilson(11, 12)
+    assert to_markdown(summary) == f'"Not sure" on none of the ten: 91.7% of 12 ({low:.1%} to {high:.1%}).\n'
+
+
 def test_markdown_of_all_sources() -> None:
     phone = Answers(PHONE, "validation", [answered("Pants", ("Trouser",), "Trouser")])
-    text = report("resnet 1.0.0", [measure(phone), measure(ANSWERS)])
-    head, photos, street = text.split("\n## ")
-    assert head.startswith(f"# resnet 1.0.0\n\n{TABLE.format('source')}| phone photos | 1 | 100.0% |")
-    assert "| street photos | 31 | 61.3% |" in head
+    text = report("resnet 1.0.0", [measure(phone), measure(ANSWERS), measure(things(12))])
+    head, photos, street, of_none = text.split("\n## ")
+    overview = head.splitlines()
+    assert overview[:3] == [
+        "# resnet 1.0.0",
+        "",
+        "| source | n | right | 95 % interval | worst class | not sure | calibration error |",
+    ]
+    low, high = wilson(19, 31)
+    error = measure(ANSWERS)["calibration"]["error"]
+    assert overview[4].startswith("| phone photos | 1 | 100.0% | ")
+    assert " |  | 0.0% | 0.100 |" in overview[4]  # no class has ten
+    assert overview[5] == f"| street garments | 31 | 61.3% | {low:.1%} to {high:.1%} | Coat 60.9% of 23 | 32.3% | {error:.3f} |"
+    assert overview[6:] == [
+        "| street garments, none of the ten | 4 | | | | 75.0% | |",
+        "| things, none of the ten | 12 | | | | 91.7% | |",
+    ]
     assert photos.startswith("Phone photos\n\n| group | n |")
     assert "IoU" not in photos
     assert "worn" not in photos
     assert "senders" not in photos  # the only one has one photo
-    assert street.startswith("Street photos\n\n| group | n |")
+    assert "what the source calls them" not in street  # one label alone has ten
+    assert street.startswith("Street garments\n\n| group | n |")
     table = street.partition("The runs of ten photos with 10 garments or more, the worst first:\n\n")[2].splitlines()
     assert [line.split(" | ")[:3] for line in table[2:]] == [["| a", "10", "70.0%"], ["| d", "10", "100.0%"]]
+    assert of_none.startswith('Things\n\n"Not sure" on none of the ten: 91.7% of 12')
+
+
+def test_labels_that_enough_pictures_have_stand_side_by_side() -> None:
+    given = [answered(label, ("Coat",), "Coat" if i < 9 else "Bag") for label in ("Outwear", "Blazer") for i in range(10)]
+    hats = [answered("Hat", (), "Bag") for _ in range(10)]  # no name is right for them
+    text = report("1", [measure(Answers(PHONE, "test", [*given, *hats]))])
+    table = text.partition("By what the source calls them:\n\n| label |")[2].splitlines()
+    assert [line.split(" | ")[:3] for line in table[2:4]] == [["| Blazer", "10", "90.0%"], ["| Outwear", "10", "90.0%"]]
+    assert "Hat" not in text
 
 
 def test_the_sheet_holds_the_most_confident_errors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +213,7 @@ def test_the_sheet_holds_the_most_confident_errors(monkeypatch: pytest.MonkeyPat
     wrong = [answered("coat", ("Coat",), "Bag", i / 1000) for i in range(MOST_ERRORS + 7)]
     draw_errors(Answers(PHONE, "test", [answered("coat", ("Coat",), "Coat"), *wrong]))
     (title, pictures), (long_title, many) = sheets
-    assert title == "Street photos, validation split: 12 of 31 wrong, most confident first"
+    assert title == "Street garments, validation split: 12 of 31 wrong, most confident first"
     assert [caption for _, caption in pictures[:3]] == ["sandals -> Sneaker,\n95%", "shoes -> Bag,\n60%", "shoes -> Bag,\n40%"]
     assert pictures[0][0].size == (12, 16)
     n = MOST_ERRORS + 7
@@ -177,38 +222,34 @@ def test_the_sheet_holds_the_most_confident_errors(monkeypatch: pytest.MonkeyPat
     assert many[0][1] == f"coat -> Bag,\n{(n - 1) / 1000:.0%}"
 
 
-def test_iou_by_hand() -> None:
-    one = np.zeros((4, 4), bool)
-    two = one.copy()
-    one[:2], two[:, :2] = True, True  # 8 pixels each, 4 in common
-    assert iou(one, two) == 4 / 12
-    assert iou(one, one) == 1
-    assert iou(one, ~one) == 0
+def test_a_sheet_shows_right_and_wrong_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    sheets = []
+    monkeypatch.setattr(photo_report, "contact_sheet", lambda title, pictures: sheets.append((title, pictures)))
+    right = [answered("Outwear", ("Coat",), "Coat", 0.5 + i / 100) for i in range(30)]
+    wrong = [answered("Outwear", ("Coat",), "Shirt", 0.4, uncertain=True)]
+    hat = answered("Hat", (), "Bag")
+    draw_answers(Answers(PHONE, "test", [hat, *right, *wrong]))
+    draw_answers(Answers(PHONE, "test", [hat, *right, *wrong]))
+    (title, pictures), again = sheets
+    assert title == "Phone photos: some of 30 right answers, then of 1 wrong ones; ? is not sure"
+    assert [caption for _, caption in again[1]] == [caption for _, caption in pictures]
+    *captions, last = [caption for _, caption in pictures]
+    assert len(captions) == SHOWN[0]
+    known = [f"Coat, {0.5 + i / 100:.0%}\nlabel: Outwear" for i in range(30)]
+    assert captions == sorted(set(captions))  # in their order, each once
+    assert captions != known[: SHOWN[0]]
+    assert set(captions) <= set(known)
+    assert last == "Shirt, 40% ?\nlabel: Outwear"
 
 
 @pytest.fixture(scope="module")
 def classifier() -> FashionClassifier:
-    return FashionClassifier.from_pretrained(DEFAULT_MODEL)
+    return Naming()
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve photos of the senders 232 and 181: trousers, and what is called shoes and a hat; 232 is for validation."""
-    folder = tmp_path_factory.mktemp("photos")
-    (folder / "images").mkdir()
-    rows = [(f"s{i}", "232", "Shoes") for i in range(9)] + [("p", "232", "Pants"), ("h", "232", "Hat"), ("n", "181", "Pants")]
-    (folder / "photos.csv").write_text("image,sender_id,label,kids\n" + "".join(f"{i},{s},{lab},False\n" for i, s, lab in rows))
-    for name, _, label in rows:
-        image = Image.new("RGB", (120, 160), "white")
-        draw = ImageDraw.Draw(image)
-        if label == "Pants":
-            draw.rectangle((40, 10, 80, 30), "navy")
-            draw.rectangle((40, 30, 57, 150), "navy")
-            draw.rectangle((63, 30, 80, 150), "navy")
-        else:
-            draw.ellipse((10, 70, 110, 110), "maroon")
-        image.save(folder / "images" / f"{name}.jpg")
-    return folder
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return write_folders(tmp_path_factory.mktemp("folders"))
 
 
 STREET_RUN = next(f"{run:03}" for run in range(1000) if split_of(f"street {run:03}") == "validation")
@@ -234,31 +275,63 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_photos_by_group_and_sender(classifier: FashionClassifier, photos: Path) -> None:
-    names = [*(f"s{i}" for i in range(9)), "p", "h"]
-    predictions = {name: classifier.predict(photos / "images" / f"{name}.jpg") for name in names}
-    shoes_right = sum(predictions[f"s{i}"].label in ("Sandal", "Sneaker", "Ankle boot") for i in range(9))
-    trouser_right = predictions["p"].label == "Trouser"
+RED, BLUE, BLACK = ("Ankle boot", False), ("Trouser", False), ("Ankle boot", True)  # how these are answered
 
-    answers = ask_photos(classifier, photos, "validation")
-    assert [answer.picture for answer in answers.answers] == names
-    assert [answer.confidence for answer in answers.answers] == [predictions[name].confidence for name in names]
-    assert {answer.view.size for answer in answers.answers} == {(96, 128)}  # of 120x160
-    summary = measure(answers)
-    assert summary["groups"]["Shoes"]["n"] == 9
-    assert summary["groups"]["Shoes"]["accuracy"] == shoes_right / 9
-    assert summary["groups"]["Trouser"] == {"n": 1, "accuracy": float(trouser_right), "interval": wilson(trouser_right, 1)}
-    assert summary["all"]["n"] == 10
-    assert list(summary["senders"]) == ["232"]
-    assert summary["worst sender"]["sender"] == "232"
-    uncertain = predictions["h"].uncertain
-    assert summary["not sure"]["none of the ten"] == {"n": 1, "share": float(uncertain), "interval": wilson(uncertain, 1)}
-    assert len(summary["wrong"]) == 10 - shoes_right - trouser_right
-    assert summary["mask IoU"] is None
-    assert summary["main garments"] is None
-    assert summary["by eye"] is None
-    with pytest.raises(ValueError, match="holds no labelled photo of one of the ten in the test split"):
-        ask_photos(classifier, photos, "test")
+
+@pytest.mark.parametrize(
+    ("name", "form", "expected"),
+    [
+        ("photos", "{}", [("shirt", "Shirt", ("Shirt",), RED), ("hat", "Hat", (), BLACK)]),
+        ("shop", "title {}", [("bag", "Handbags", ("Bag",), RED), ("watch", "Watches", (), BLACK)]),
+        ("people", "street {:03}", [("", "bag coat pants", ("Coat",), BLUE)]),
+        ("things", "kind {}", [("apple", "kind", (), BLACK)]),
+        ("pictures", "room {}", [("cup", "none", (), BLACK)]),  # of the shoes it is not plain which kind is right
+    ],
+)
+def test_any_source_is_asked_about(
+    classifier: FashionClassifier,
+    folders: dict[str, Path],
+    name: str,
+    form: str,
+    expected: list[tuple[str, str, tuple[str, ...], tuple[str, bool]]],
+) -> None:
+    found = ask(classifier, name, folders[name], "validation")
+    assert found.source is SOURCES[name][0]
+    assert found.split == "validation"
+    assert len(found.answers) == len(expected)
+    for answer, (picture, label, accepted, named) in zip(found.answers, expected, strict=True):
+        assert answer.picture.endswith(picture)
+        assert answer.label.startswith(label)
+        assert (answer.accepted, answer.confidence) == (accepted, 0.73)
+        assert (answer.name, answer.uncertain) == named
+        assert answer.sender == group("validation", form)
+        assert (answer.overlap, answer.share, answer.eye) == (None, None, None)
+
+
+def test_the_street_is_a_source_too(classifier: FashionClassifier, folders: dict[str, Path]) -> None:
+    found = ask(classifier, "street", folders["street"], "training")
+    assert found.source is STREET
+    assert [answer.label for answer in found.answers] == ["coat"]
+
+
+def test_pictures_that_are_asked_about_are_kept_small(classifier: FashionClassifier, tmp_path: Path) -> None:
+    Image.new("RGB", (120, 160), "maroon").save(tmp_path / "a.png")
+    rows = [Row(tmp_path / "a.png", "me", "Shoes", SHOES)]
+    (answer,) = ask_rows(classifier, PHONE, rows, "test").answers
+    assert answer.view.size == (96, 128)
+    assert (answer.group, answer.right) == ("Shoes", True)
+
+
+def test_a_source_whose_names_are_not_plain(classifier: FashionClassifier, tmp_path: Path) -> None:
+    rows = [Row(tmp_path / "a.png", "me", "Kurtas", ("T-shirt/top", "Dress", "Shirt"))]
+    with pytest.raises(ValueError, match=r"^There are no phone photos in the test split whose names are plain\.$"):
+        ask_rows(classifier, PHONE, rows, "test")
+
+
+def test_a_split_without_pictures(classifier: FashionClassifier, tmp_path: Path) -> None:
+    (tmp_path / "things.csv").write_text("image,kind\n")
+    with pytest.raises(ValueError, match=r"^There are no things in the validation split whose names are plain\.$"):
+        ask(classifier, "things", tmp_path, "validation")
 
 
 def test_street_garments_are_cropped_and_compared_with_their_masks(classifier: FashionClassifier, street: Path) -> None:
@@ -292,36 +365,46 @@ def test_a_street_garment_keeps_what_somebody_saw(
     assert (eye["labels"]["n"], eye["labels"]["accuracy"]) == (1, 0.0)
 
 
-def test_command_line_writes_the_report(photos: Path, street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = [str(DEFAULT_MODEL), "--split", "validation", "--photos", str(photos), "--street", str(street)]
-    main([*options, "--out", str(tmp_path / "out")])
+@pytest.fixture
+def bundle(classifier: FashionClassifier, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where the classifier is, for the command line."""
+    loaded = {Path("bundle"): classifier}
+    monkeypatch.setattr(FashionClassifier, "from_pretrained", loaded.__getitem__)
+    return "bundle"
+
+
+def test_command_line_writes_the_report(
+    bundle: str, folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [f"--{name}={folder}" for name, folder in folders.items()]
+    main([bundle, "--split", "validation", *options, "--out", str(tmp_path / "out")])
+    of_the_ten = {"photos", "shop", "people", "street"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        *(
-            "photos.json",
-            "photos.md",
-            "reliability-photos.png",
-            "confusion-photos.png",
-            "confusion-street.png",
-            "errors-photos.png",
-            "errors-street.png",
-        ),
+        *("photos.json", "photos.md", "reliability-photos.png"),
+        "answers-photos.png",  # of what may be shown
+        *(f"confusion-{name}.png" for name in of_the_ten),
+        *(f"errors-{name}.png" for name in folders),
     }
     summaries = json.loads((tmp_path / "out" / "photos.json").read_text())
-    assert {name: summary["all"]["n"] for name, summary in summaries.items()} == {"photos": 10, "street": 1}
+    assert summaries.keys() == folders.keys()
+    assert {name: summary["all"]["n"] for name, summary in summaries.items() if summary["all"]} == dict.fromkeys(of_the_ten, 1)
     text = (tmp_path / "out" / "photos.md").read_text()
-    manifest = Bundle(DEFAULT_MODEL).manifest
-    assert text.startswith(f"# Version {manifest.version} on the validation split of photos\n")
+    assert text.startswith(f"# Version {Naming().version} on the validation split of photos\n")
+    assert [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")] == [
+        *(source.name.capitalize() for source, _ in SOURCES.values()),
+        "Street garments",
+    ]
     assert text in capsys.readouterr().out
     for name, summary in summaries.items():
         rows = -(-len(summary["wrong"]) // COLUMNS)
         with Image.open(tmp_path / "out" / f"errors-{name}.png") as sheet:
             assert sheet.size == (COLUMNS * CELL[0], HEADER + rows * CELL[1])
-        with Image.open(tmp_path / "out" / f"confusion-{name}.png") as figure:
-            assert figure.width > 400
+    with Image.open(tmp_path / "out" / "confusion-shop.png") as figure:
+        assert figure.width > 400
 
 
-def test_one_source_is_enough(street: Path, tmp_path: Path) -> None:
-    main([str(DEFAULT_MODEL), "--split", "validation", "--street", str(street), "--out", str(tmp_path)])
+def test_one_source_is_enough(bundle: str, street: Path, tmp_path: Path) -> None:
+    main([bundle, "--split", "validation", "--street", str(street), "--out", str(tmp_path)])
     written = {"photos.json", "photos.md", "reliability-photos.png", "confusion-street.png", "errors-street.png"}
     assert {path.name for path in tmp_path.iterdir()} == written
 
@@ -329,14 +412,17 @@ def test_one_source_is_enough(street: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "nothing to measure on: give --photos, --street or both"),
-        (["--photos", "missing"], "--photos must be a folder that holds photos.csv, missing does not"),
-        (["--street", "missing"], "--street must be a folder that holds labels.json, missing does not"),
+        (
+            [],
+            "nothing to measure on: give one of --photos, --shop, --people, --things, --pictures, --street",
+        ),
+        (["--photos", "missing"], "--photos must be a folder, missing is none"),
+        (["--street", "missing"], "--street must be a folder, missing is none"),
     ],
 )
 def test_wrong_calls(options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
-        main([str(DEFAULT_MODEL), "--out", str(tmp_path / "out"), *options])
+        main(["bundle", "--out", str(tmp_path / "out"), *options])
     assert exit_.value.code == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

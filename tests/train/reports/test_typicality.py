@@ -3,15 +3,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from fashion_classifier import FashionClassifier
-from fashion_classifier.bundle import DEFAULT_MODEL
+from tests.stand_ins import Naming
+from tests.tiny_folders import write_folders
 from train.pictures.fashion_mnist import FashionMNIST, Pictures
 from train.pictures.outliers import FITTED, TESTED
+from train.pictures.rows import Row
 from train.reports import typicality
 from train.reports.thumbnails import wilson
-from train.reports.typicality import Asked, ask, keep, main, separate
+from train.reports.typicality import Asked, ask, evaluate_typicality, keep, main, separate
 
 GOOD = Asked([0.9, 0.5, 0.04, 0.3], [False, False, True, False])
 
@@ -30,41 +31,61 @@ def test_kept_by_hand() -> None:
     assert (found.good, found.n, found.kept, found.interval) == ("photos", 4, 0.75, wilson(3, 4))
 
 
-def test_what_is_asked_is_what_predict_says(thumbnails: Pictures) -> None:
-    classifier = FashionClassifier.from_pretrained()
-    answers = classifier.predict(list(thumbnails.images[:5]))
-    asked = ask(classifier, list(thumbnails.images[:5]))
-    assert asked.typicality == [answer.typicality for answer in answers]
-    assert asked.uncertain == [answer.uncertain for answer in answers]
+def test_what_is_asked_is_what_predict_says() -> None:
+    pictures = [np.full((40, 30, 3), colour, np.uint8) for colour in ((90, 20, 20), (5, 5, 9))]
+    assert ask(Naming(), pictures) == Asked([90 / 255, 9 / 255], [False, True])
 
 
-def test_the_report(
-    tmp_path: Path, thumbnails: Pictures, example_labels: dict[Path, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "images").mkdir()
-    rows = ["image,sender_id,label,kids"]
-    for i, (path, label) in enumerate(example_labels.items()):
-        if path.suffix == ".jpg":
-            Image.open(path).save(tmp_path / "images" / f"{i}.jpg")
-            rows.append(f"{i},95,{'Dress' if label else 'Hat'},False")
-    (tmp_path / "photos.csv").write_text("\n".join(rows) + "\n")
-    few = thumbnails.take(np.arange(0, 200, 10))
-    monkeypatch.setattr(typicality, "load_fashion_mnist", lambda folder: FashionMNIST(few, few, few))
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return write_folders(tmp_path_factory.mktemp("folders"))
+
+
+@pytest.fixture
+def bundle(monkeypatch: pytest.MonkeyPatch, thumbnails: Pictures) -> str:
+    """A bundle for the command line, few images and few far pictures."""
+    few, fewer = thumbnails.take(np.arange(0, 200, 10)), thumbnails.take(np.arange(0, 200, 20))
+    monkeypatch.setattr(FashionClassifier, "from_pretrained", {Path("bundle"): Naming()}.__getitem__)
+    monkeypatch.setattr(typicality, "load_fashion_mnist", lambda folder: FashionMNIST(thumbnails, few, fewer))
     monkeypatch.setattr(typicality, "FAR", 2)
-    main([str(DEFAULT_MODEL), "--photos", str(tmp_path), "--split", "validation", "--out", str(tmp_path / "report")])
+    return "bundle"
+
+
+def test_the_report(bundle: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    options = [f"--{name}={folders[name]}" for name in ("photos", "shop", "things")]
+    main([bundle, *options, "--split", "validation", "--out", str(tmp_path / "report")])
     report = json.loads((tmp_path / "report" / "typicality.json").read_text())
-    assert [kept["n"] for kept in report["kept"]] == [len(rows) - 2, 20]
-    near, *far = report["separations"]
-    assert (near["n"], near["good"]) == ([1, len(rows) - 2], "validation photos")
-    assert near["auroc"] == 1  # the hat of the examples
-    kinds = [separation["kind"] for separation in far]
+    assert [(kept["good"], kept["n"]) for kept in report["kept"]] == [
+        ("phone photos", 1),
+        ("shop products", 1),
+        ("Fashion-MNIST images", 20),
+    ]
+    hats, watches, things, *far = report["separations"]
+    assert [(near["kind"], near["good"], near["n"]) for near in (hats, watches, things)] == [
+        ("phone photos of none of the ten", "phone photos", [1, 1]),
+        ("shop products of none of the ten", "shop products", [1, 1]),
+        ("things", "phone photos", [1, 1]),
+    ]
+    assert all((near["auroc"], near["refused"]) == (1, 1) for near in (hats, watches, things))  # what is black is not sure
+    kinds = {separation["kind"]: separation for separation in far}
     assert len(kinds) == 2 * len(FITTED | TESTED)
-    assert {
-        "far, not trained on: digits",
-        "far, not trained on: digits, 28x28",
-        "far, trained on: faces",
-        "far, trained on: faces, 28x28",
-    } <= set(kinds)
+    assert kinds["far, not trained on: digits"]["good"] == kinds["far, trained on: faces"]["good"] == "phone photos"
+    assert kinds["far, not trained on: digits, 28x28"]["good"] == "Fashion-MNIST images"
+    assert kinds["far, trained on: faces, 28x28"]["n"] == [2, 20]
     text = (tmp_path / "report" / "typicality.md").read_text()
-    assert f"| validation photos | {len(rows) - 2} | " in text
-    assert "| near: shorts, skirts, hats, other | 1 | 1.000 | 100.0% | " in text
+    assert "| phone photos | 1 | 100.0% | " in text
+    assert "| things | 1 | 1.000 | 100.0% | " in text
+
+
+def test_shop_and_things_need_not_be_there(bundle: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    main([bundle, f"--photos={folders['photos']}", "--out", str(tmp_path)])  # of the test split
+    report = json.loads((tmp_path / "typicality.json").read_text())
+    assert [(kept["good"], kept["n"]) for kept in report["kept"]] == [("phone photos", 1), ("Fashion-MNIST images", 10)]
+    near = [one["kind"] for one in report["separations"] if not one["kind"].startswith("far")]
+    assert near == ["phone photos of none of the ten"]
+
+
+def test_a_source_without_a_garment(thumbnails: Pictures, tmp_path: Path) -> None:
+    hat = Row(tmp_path / "a.jpg", "me", "Hat", ())
+    with pytest.raises(ValueError, match=r"^There is no picture of one of the ten among the phone photos\.$"):
+        evaluate_typicality(Naming(), thumbnails, {"phone photos": [hat]}, [], 1)

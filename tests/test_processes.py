@@ -1,0 +1,169 @@
+"""What passes from one process to another, and what lives on in a forked one; memory is measured in a process of its own."""
+
+import copy
+import multiprocessing
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fashion_classifier import (
+    Explanation,
+    ExplanationError,
+    FashionClassifier,
+    FashionClassifierError,
+    HubError,
+    InvalidBundleError,
+    InvalidImageError,
+    InvalidReferenceError,
+    ModelIntegrityError,
+    predict,
+)
+from fashion_classifier.preprocessing import SIZE
+
+PHOTO = "examples/dress.jpg"
+COPIES: list[Callable[[Any], Any]] = [lambda value: pickle.loads(pickle.dumps(value)), copy.deepcopy, copy.copy]
+
+
+def in_a_process_of_its_own(program: str, *arguments: str) -> str:
+    """What a program prints. It may hang, and must not take this process along."""
+    command = [sys.executable, "-W", "ignore", "-c", program, *arguments]
+    child = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert child.returncode == 0, child.stderr
+    return child.stdout
+
+
+@pytest.mark.parametrize("again", COPIES, ids=["pickle", "deepcopy", "copy"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        FashionClassifierError("a", 5),
+        InvalidImageError("The data is empty.", "a path", 3),
+        InvalidBundleError(Path("folder"), "it is empty."),
+        ModelIntegrityError(Path("folder/model"), "12", "34"),
+        InvalidReferenceError(5, "it is a number"),
+        HubError("owner/name", "v1", "it is down."),
+        ExplanationError("Unknown target."),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_pass(error: FashionClassifierError, again: Callable[[Any], Any]) -> None:
+    received = again(error)
+    assert type(received) is type(error)
+    assert (str(received), received.args, vars(received)) == (str(error), error.args, vars(error))
+
+
+@pytest.mark.parametrize("again", COPIES, ids=["pickle", "deepcopy", "copy"])
+def test_answers_and_classifiers_pass(again: Callable[[Any], Any]) -> None:
+    prediction = predict(PHOTO)
+    explanation = Explanation(prediction, "Dress", "gradcam", np.ones((4, 4), np.float32), np.ones((SIZE, SIZE), np.float32))
+    for received in (again(prediction), again(explanation).prediction):
+        assert received.to_dict() == prediction.to_dict()
+        np.testing.assert_array_equal(received.image.photo, prediction.image.photo)
+        assert predict(received.image).to_dict() == prediction.to_dict()
+    classifier = FashionClassifier.from_pretrained()
+    assert again(classifier).bundle == classifier.bundle
+    assert again(classifier).predict(PHOTO).to_dict() == prediction.to_dict()
+
+
+def test_a_bad_picture_breaks_no_pool(tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        with pytest.raises(InvalidImageError, match="not an image of a known format"):
+            pool.submit(predict, str(tmp_path / "bad.jpg")).result(300)
+        assert pool.submit(predict, PHOTO).result(300).to_dict() == predict(PHOTO).to_dict()
+        classifier = FashionClassifier.from_pretrained()
+        assert pool.submit(classifier.predict, PHOTO).result(300).label == "Dress"
+
+
+FORKS = """
+import sys, threading, multiprocessing
+from fashion_classifier import predict
+
+def name(picture):
+    while not stop.is_set():
+        predict(picture)
+
+def answer(picture):
+    assert [prediction.label for prediction in predict([picture] * 2)] == ["Dress"] * 2
+
+stop = threading.Event()
+threads = [threading.Thread(target=name, args=sys.argv[2:]) for _ in range(8)]
+for thread in threads:
+    thread.start()
+context = multiprocessing.get_context("fork")
+for _ in range(int(sys.argv[1])):
+    child = context.Process(target=answer, args=sys.argv[2:])
+    child.start()
+    child.join(60)
+    print(child.exitcode)
+    if child.exitcode is None:
+        child.kill()
+stop.set()
+"""
+
+
+@pytest.mark.parametrize("times", [3, pytest.param(50, marks=pytest.mark.slow)])
+def test_a_process_that_is_forked_while_threads_predict_predicts(times: int) -> None:
+    assert in_a_process_of_its_own(FORKS, str(times), PHOTO).split() == ["0"] * times
+
+
+FORK_WITH_TENSORFLOW = """
+import multiprocessing, sys
+from fashion_classifier import ExplanationError, explain, predict
+
+def answer(prediction):
+    try:
+        explain(prediction)
+    except ExplanationError as error:
+        print(error, flush=True)
+
+prediction = predict(sys.argv[1])
+explain(prediction, method="gradcam++")
+child = multiprocessing.get_context("fork").Process(target=answer, args=(prediction,))
+child.start()
+child.join(60)
+child.kill()
+"""
+
+
+def test_explain_in_a_process_that_was_forked_with_tensorflow_says_so() -> None:
+    expected = "TensorFlow would hang here, in a process forked from one that had loaded it: start processes with 'spawn'.\n"
+    assert in_a_process_of_its_own(FORK_WITH_TENSORFLOW, PHOTO) == expected
+
+
+MEMORY = """
+import os, resource, sys
+from concurrent.futures import ThreadPoolExecutor
+
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])  # as on a Space: more cores run more networks at once
+from fashion_classifier import predict
+
+def resident():
+    with open("/proc/self/statm") as file:
+        print(int(file.read().split()[1]) * resource.getpagesize())
+
+picture = sys.argv[1]
+for _ in range(8):
+    predict(picture)
+resident()
+predict([picture] * 32)
+resident()
+with ThreadPoolExecutor(8) as pool:
+    list(pool.map(lambda _: predict(picture).label, range(64)))
+    list(pool.map(lambda _: len(predict([picture] * 8)), range(8)))
+resident()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_lists_and_threads_give_back_what_they_took() -> None:
+    single, after_a_list, after_threads = map(int, in_a_process_of_its_own(MEMORY, PHOTO).split())
+    assert after_a_list < 1.3 * single
+    assert after_threads < 1.3 * single
