@@ -49,7 +49,8 @@ class Expert:
         temperature: The logits are divided by it before the softmax (`fashion_classifier.confidence.calibrated`).
         smoothing: Share of the probability that the networks spread over the classes evenly, taken off again.
         energies: Quantiles of the energy scores of good validation pictures, ascending, evenly spaced from the 0th to the
-            100th percentile; they turn a score into a typicality (`fashion_classifier.confidence`).
+            100th percentile, of several sources the lowest; they turn a score into a typicality
+            (`fashion_classifier.confidence`).
         members: Whose answers are averaged.
     """
 

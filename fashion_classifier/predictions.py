@@ -14,8 +14,8 @@ class Prediction:
     Attributes:
         probabilities: Label to probability, all ten in dataset order; their sum is 1.
         typicality: How much the picture is like what the network knows, in [0, 1]: the share of good validation pictures
-            that have a lower energy score (Liu et al. 2020, arXiv 2010.03759) than this one. A picture of the ten has any
-            value with equal chance; none of the ten is near 0.
+            that have a lower energy score (Liu et al. 2020, arXiv 2010.03759) than this one, of that source of pictures for
+            which it is largest. Of good pictures from any source at most a share t is below t; none of the ten is near 0.
         image: The picture as the network saw it, with the way back to the photo.
         bundle: The model version that answered.
     """
