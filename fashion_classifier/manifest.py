@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from fashion_classifier.labels import LABELS
 
-FORMAT = 6
+FORMAT = 7
 PREPROCESSING_VERSION = "3"  # changes whenever the same picture and mask may give another canonical image or other forms
 MOST_BYTES = 1_000_000  # that are read of a manifest
 

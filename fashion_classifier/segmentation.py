@@ -21,6 +21,8 @@ Float32Array = npt.NDArray[np.float32]
 
 SIDE = 160  # px, what the network sees of a photo: squashed to a square
 MAP_SIDE = 80  # cells of its answer
+MEANT, ANY = 0, 1  # its maps: the garment that is meant, and all garments
+MAPS = 2
 POINT = 16.0  # px, from a point to where its hint has fallen to 1/e of what the network sees there
 SMALLEST = 0.004  # share of the picture that a believable garment covers
 SMALLEST_PART = 0.2  # of the largest part; a pair of shoes has two parts of a size
@@ -31,7 +33,7 @@ class Segmenter:
 
     def __init__(self, path: Path, content: bytes | None = None) -> None:
         """Load a .tflite file, as `Network` does."""
-        self._network = Network(path, content, inputs=(1, SIDE, SIDE, 4), outputs=(1, MAP_SIDE, MAP_SIDE, 1))
+        self._network = Network(path, content, inputs=(1, SIDE, SIDE, 4), outputs=(1, MAP_SIDE, MAP_SIDE, MAPS))
 
     def __call__(self, photo: UInt8Array, at: tuple[float, float] | None = None) -> BoolArray:
         """The garment of an (H, W, 3) RGB photo: (H, W), True on the garment; all True where none is found.
@@ -45,7 +47,7 @@ class Segmenter:
         # what is smaller is enlarged smoothly, as in training: INTER_AREA would make squares of its pixels
         squashed = cv2.resize(averaged, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
         guided = np.dstack([squashed, hint(None if at is None else ((at[0] + 0.5) / width, (at[1] + 0.5) / height))])
-        probability = 1 / (1 + np.exp(-self._network.run(as_input(guided[np.newaxis]))[0, :, :, 0]))
+        probability = 1 / (1 + np.exp(-self._network.run(as_input(guided[np.newaxis]))[0, :, :, MEANT]))
         kept = np.where(main_parts(probability > 0.5), probability, 0).astype(np.float32)
         mask: BoolArray = cv2.resize(kept, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
         return mask if mask.any() else np.ones_like(mask)  # a few cells may fall between the pixels of a tiny photo

@@ -9,7 +9,7 @@ A garment is meant by a point on it (a peak in the fourth channel), or by the fr
 crops to it. Where a whole person is in view and nothing else is said, it is what is worn outermost above the waist; in other
 views the largest, most central garment (area weighted by a Gaussian on the view's centre). The network learns it from the
 true masks of the street photos, from GrabCut's masks of the phone photos, where GrabCut did well, and from a shop's bags and
-shoes on white; all of them also cut out and put on other surfaces.
+shoes on white; all of them also cut out and put on other surfaces. A second map marks all garments in view.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import numpy.typing as npt
 from keras import layers, ops
 
 from fashion_classifier.bundle import SEGMENTATION_MODEL
-from fashion_classifier.segmentation import MAP_SIDE, SIDE, as_input, hint
+from fashion_classifier.segmentation import MAP_SIDE, MAPS, SIDE, as_input, hint
 from train.networks.efficientnet import LITE0, features, freeze, load_imagenet_weights
 from train.networks.lineage import descent
 from train.networks.runs import WEIGHTS, OneCycle, export_float16, finish, open_run, typed_command
@@ -49,7 +49,7 @@ ALONE_ON_WHITE = ("Bag", *SHOES)  # what the shop shows without anybody: all tha
 class Recipe:
     """What decides the outcome, but for the data. Shares are probabilities in [0, 1]."""
 
-    epochs: int = 15
+    epochs: int = 24
     batches: int = 100  # an epoch
     batch_size: int = 32
     learning_rate: float = 2e-3
@@ -61,7 +61,7 @@ class Recipe:
     around_one: float = 0.6  # of them are framed around one garment, the others anywhere
     cropped: float = 0.6  # of those framed around one are cropped to its box and a margin, as callers crop
     crop_margin: tuple[float, float] = (0.03, 0.3)  # of that crop, of the longer side of the box
-    hinted: tuple[float, float, float] = (0.4, 0.15, 0.15)  # of each source's views have a point on the garment
+    hinted: tuple[float, float, float] = (0.5, 0.15, 0.15)  # of each source's views have a point on the garment
     smallest: float = 0.004  # share of a street photo that a garment needs to be meant
     claim: float = 0.25  # of the largest garment's weighted area, from which on one further out comes before it
     centre_width: float = 0.55  # standard deviation of the Gaussian that weighs areas, in halves of the view's side
@@ -84,7 +84,8 @@ class Recipe:
 def network() -> keras.Model:
     """A U-Net (Ronneberger, Fischer, Brox 2015) of separable convolutions on EfficientNet-Lite0's first five stages.
 
-    (n, 160, 160, 4) in [-1, 1], RGB and the hint -> (n, 80, 80, 1) logits of the garment; 0.76 M parameters.
+    (n, 160, 160, 4) in [-1, 1], RGB and the hint -> (n, 80, 80, 2) logits: of the garment that is meant, and of any; 0.76 M
+    parameters.
     """
     inputs = keras.Input((SIDE, SIDE, 4))
     *finer, x = features(inputs, LITE0, stages=5)
@@ -95,7 +96,7 @@ def network() -> keras.Model:
         x = _separable(x, filters, f"decode_{x.shape[1]}")
         if x.shape[1] < MAP_SIDE:
             x = _separable(x, filters, f"refine_{x.shape[1]}")
-    return keras.Model(inputs, layers.Conv2D(1, 1, name="logits")(x), name="segmentation")
+    return keras.Model(inputs, layers.Conv2D(MAPS, 1, name="logits")(x), name="segmentation")
 
 
 def _separable(x: keras.KerasTensor, filters: int, name: str) -> keras.KerasTensor:
@@ -105,7 +106,10 @@ def _separable(x: keras.KerasTensor, filters: int, name: str) -> keras.KerasTens
 
 
 class MaskLoss(keras.losses.Loss):
-    """Binary cross-entropy plus Dice loss (Milletari, Navab, Ahmadi 2016, arXiv 1606.04797), over the known pixels."""
+    """Binary cross-entropy plus Dice loss (Milletari, Navab, Ahmadi 2016, arXiv 1606.04797), over the known pixels of each map.
+
+    The mean over the maps of (n, rows, columns, maps): targets uint8, and logits.
+    """
 
     def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
         known = ops.cast(ops.less(y_true, UNKNOWN), "float32")
@@ -113,12 +117,12 @@ class MaskLoss(keras.losses.Loss):
         found = ops.sigmoid(y_pred) * known
 
         def total(values: keras.KerasTensor) -> keras.KerasTensor:
-            return ops.sum(values, axis=(1, 2, 3))
+            return ops.sum(values, axis=(1, 2))
 
         entropy = ops.relu(y_pred) - y_pred * truth + ops.softplus(-ops.abs(y_pred))
         # the constant keeps views without a garment from dividing by zero, and tiny garments from shouting
         dice = (2.0 * total(found * truth) + 20.0) / (total(found) + total(truth) + 20.0)
-        return total(entropy * known) / ops.maximum(1.0, total(known)) + 1.0 - dice
+        return ops.mean(total(entropy * known) / ops.maximum(1.0, total(known)) + 1.0 - dice, axis=-1)
 
 
 def main_garment(labels: UInt8Array, layers_of: dict[int, int], recipe: Recipe) -> BoolArray:
@@ -181,26 +185,28 @@ class Batches(keras.utils.PyDataset):
         rng = np.random.default_rng((self.recipe.seed, self.epoch, index))
         views, targets = zip(*(self._view(rng) for _ in range(self.recipe.batch_size)), strict=True)
         step = SIDE // MAP_SIDE
-        return as_input(np.stack(views)), np.stack(targets)[:, ::step, ::step, np.newaxis]
+        return as_input(np.stack(views)), np.stack(targets)[:, ::step, ::step]
 
     def _view(self, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
         source = rng.choice(3, p=self.shares)
         hinted = rng.random() < self.recipe.hinted[source]
         if source == 0:
-            view, target = self._street(rng, hinted=hinted)
+            view, *targets = self._street(rng, hinted=hinted)
         else:
             masked = (self.phones, self.products)[source - 1]
             view, target = self._single(masked[int(rng.integers(len(masked)))], self.recipe.cut_out[source], rng)
-        point = point_on(target == GARMENT, rng) if hinted else None
+            targets = [target, target]  # it is the only one
+        point = point_on(targets[0] == GARMENT, rng) if hinted else None
         view = coarsen(recolour(view, self.recipe.changes, rng), self.recipe.changes, rng)
-        return np.dstack([view, hint(point)]), target
+        return np.dstack([view, hint(point)]), np.dstack(targets)
 
-    def _street(self, rng: np.random.Generator, *, hinted: bool) -> tuple[UInt8Array, UInt8Array]:
+    def _street(self, rng: np.random.Generator, *, hinted: bool) -> tuple[UInt8Array, UInt8Array, UInt8Array]:
+        """A view, the garment that is meant in it, and all garments."""
         recipe, street = self.recipe, self.streets[int(rng.integers(len(self.streets)))]
         photo, labels = street.photo, street.labels
         framing, meant = recipe.framed_anywhere, None
         box = 0, 0, labels.shape[1], labels.shape[0]
-        present = [value for value in self.layers_of if (labels == value).mean() >= recipe.smallest]
+        present = self._shown(labels, recipe.smallest)
         kind = rng.random()
         if kind < recipe.whole:
             framing = recipe.framed_whole
@@ -213,16 +219,21 @@ class Batches(keras.utils.PyDataset):
                 box, framing = (0, 0, labels.shape[1], labels.shape[0]), recipe.framed_crop
         view, labels = self._framed(photo, labels, box, framing, rng)
         if rng.random() < recipe.cut_out[0]:
-            seen = [meant] if meant is not None else [value for value in self.layers_of if (labels == value).any()]
+            seen = [meant] if meant is not None else self._shown(labels)
             alone = seen and rng.random() < recipe.alone
             kept = labels == rng.choice(seen) if alone else labels > 0
             labels = np.where(kept, labels, 0)
             view = put_on(view, kept.astype(np.uint8), self._surface(rng))
         if hinted:
-            seen = [value for value in self.layers_of if (labels == value).mean() >= recipe.smallest]
+            seen = self._shown(labels, recipe.smallest)
             meant = rng.choice(seen) if seen else meant
         main = main_garment(labels, self.layers_of, recipe) if meant is None else labels == meant
-        return view, main.astype(np.uint8)
+        return view, main.astype(np.uint8), np.isin(labels, list(self.layers_of)).astype(np.uint8)
+
+    def _shown(self, labels: UInt8Array, smallest: float = 0.0) -> list[int]:
+        """The garments in an (h, w) map of labels, those that cover at least such a share of it."""
+        shares = np.bincount(labels.ravel(), minlength=256) / labels.size
+        return [value for value in self.layers_of if shares[value] >= smallest and shares[value] > 0]
 
     def _single(self, masked: Masked, cut_out: float, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
         photo, target = masked
