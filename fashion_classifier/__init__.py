@@ -1,13 +1,14 @@
 """Any picture of a garment in, one of Fashion-MNIST's ten names out."""
 
 from fashion_classifier.bundle import Bundle
-from fashion_classifier.classifier import FashionClassifier, predict
+from fashion_classifier.classifier import FashionClassifier, find_garments, predict
 from fashion_classifier.errors import (
     ExplanationError,
     FashionClassifierError,
     HubError,
     InvalidBundleError,
     InvalidImageError,
+    InvalidPlaceError,
     InvalidReferenceError,
     ModelIntegrityError,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "HubError",
     "InvalidBundleError",
     "InvalidImageError",
+    "InvalidPlaceError",
     "InvalidReferenceError",
     "LABELS",
     "Manifest",
@@ -37,6 +39,7 @@ __all__ = [
     "Prediction",
     "canonicalize",
     "explain",
+    "find_garments",
     "list_versions",
     "predict",
 ]

@@ -14,12 +14,13 @@ from fashion_classifier.bundle import DEFAULT_MODEL, SEGMENTATION_MODEL, Bundle
 from fashion_classifier.confidence import calibrated, energy, typicality
 from fashion_classifier.ensemble import Ensemble
 from fashion_classifier.errors import FashionClassifierError, InvalidImageError, InvalidReferenceError
-from fashion_classifier.images import ACCEPTED, Picture
+from fashion_classifier.images import ACCEPTED, Picture, to_rgb
 from fashion_classifier.labels import LABELS
 from fashion_classifier.locks import once
 from fashion_classifier.manifest import ExpertName
+from fashion_classifier.places import Box, Point
 from fashion_classifier.predictions import Prediction
-from fashion_classifier.preprocessing import CanonicalImage, as_photo, canonicalize
+from fashion_classifier.preprocessing import CanonicalImage, as_photo, canonicalize, cut_out_of_photo
 from fashion_classifier.segmentation import Segmenter
 
 MODEL_VARIABLE = "FASHION_CLASSIFIER_MODEL"  # the model to use where none is named
@@ -80,20 +81,38 @@ class FashionClassifier:
         return self.bundle.manifest.version
 
     @overload
-    def predict(self, pictures: Picture | CanonicalImage) -> Prediction: ...  # type: ignore[overload-overlap]  # str is iterable
+    def predict(  # type: ignore[overload-overlap]  # str is iterable
+        self, pictures: Picture | CanonicalImage, *, at: Point | None = None, box: Box | None = None
+    ) -> Prediction: ...
     @overload
     def predict(self, pictures: Iterable[Picture | CanonicalImage]) -> list[Prediction]: ...
-    def predict(self, pictures: Picture | CanonicalImage | Iterable[Picture | CanonicalImage]) -> Prediction | list[Prediction]:
+    def predict(
+        self,
+        pictures: Picture | CanonicalImage | Iterable[Picture | CanonicalImage],
+        *,
+        at: Point | None = None,
+        box: Box | None = None,
+    ) -> Prediction | list[Prediction]:
         """Name the garment in one picture, or in each of an iterable of pictures.
+
+        Args:
+            pictures: One picture, or an iterable of pictures. What `canonicalize` or `Prediction.image` gives is one too.
+            at: A point on the garment that is meant, of several in one picture: column and row in pixels of the upright
+                picture, (0, 0) its upper left one. None for the main garment.
+            box: In place of a point, a box around the garment: left, top, width and height in pixels.
 
         Returns:
             One `Prediction` for a picture; a list of them, in order, for an iterable.
 
         Raises:
             InvalidImageError: A picture cannot be read; `index` says which one of an iterable.
+            InvalidPlaceError: The point or the box is none in this picture.
+            TypeError: A point or a box is given for an iterable of pictures.
         """
         if _is_single(pictures):
-            return self._answer([self._canonicalize(pictures)])[0]
+            return self._answer([canonicalize(pictures, self._segment, at=at, box=box)])[0]
+        if at is not None or box is not None:
+            raise TypeError("A point or a box is for one picture, received an iterable of pictures.")
         if not isinstance(pictures, Iterable):
             raise InvalidImageError(
                 f"Received an object of type {type(pictures).__name__}.", f"{ACCEPTED[:-1]}, or an iterable of these."
@@ -102,12 +121,29 @@ class FashionClassifier:
         # one by one: together they would be no faster, and take more memory
         return [self._answer([self._canonicalize(picture, index)])[0] for index, picture in many]
 
-    def _canonicalize(self, picture: Picture | CanonicalImage, index: int | None = None) -> CanonicalImage:
+    def find_garments(self, picture: Picture | CanonicalImage) -> list[Prediction]:
+        """Name every garment in a picture, such as all that a person wears.
+
+        Returns:
+            One `Prediction` for each garment that is one of the ten, the most prominent first: the main one that `predict`
+            names, then the others by the area that they cover. Each has its own `image.mask` over the same `image.photo`, and
+            its `image.box`. A picture of nothing that is known gives an empty list, one of a single garment a list of one.
+
+        Raises:
+            InvalidImageError: The picture cannot be read.
+        """
+        main = self.predict(picture)
+        found, image = [main], main.image
+        if image.is_photo:
+            masks = self._segment.others(to_rgb(image.photo), image.mask)
+            masks.sort(key=np.count_nonzero, reverse=True)
+            found += self._answer([cut_out_of_photo(image.photo, mask, image.size) for mask in masks])
+        return [prediction for prediction in found if not prediction.uncertain]
+
+    def _canonicalize(self, picture: Picture | CanonicalImage, index: int) -> CanonicalImage:
         try:
             return canonicalize(picture, self._segment)
         except InvalidImageError as error:
-            if index is None:
-                raise
             raise error.at(index) from error
 
     def _answer(self, images: list[CanonicalImage]) -> list[Prediction]:
@@ -154,11 +190,23 @@ def _classifier(ref: str | None) -> FashionClassifier:
 
 
 @overload
-def predict(pictures: Picture | CanonicalImage) -> Prediction: ...  # type: ignore[overload-overlap]  # as above
+def predict(  # type: ignore[overload-overlap]  # as above
+    pictures: Picture | CanonicalImage, *, at: Point | None = None, box: Box | None = None
+) -> Prediction: ...
 @overload
 def predict(pictures: Iterable[Picture | CanonicalImage]) -> list[Prediction]: ...
 def predict(
     pictures: Picture | CanonicalImage | Iterable[Picture | CanonicalImage],
+    *,
+    at: Point | None = None,
+    box: Box | None = None,
 ) -> Prediction | list[Prediction]:
     """As `FashionClassifier.predict`, with the model of FASHION_CLASSIFIER_MODEL, or else the embedded one."""
-    return default_classifier().predict(pictures)
+    if at is None and box is None:
+        return default_classifier().predict(pictures)
+    return default_classifier().predict(cast(Picture, pictures), at=at, box=box)  # which refuses an iterable
+
+
+def find_garments(picture: Picture | CanonicalImage) -> list[Prediction]:
+    """As `FashionClassifier.find_garments`, likewise."""
+    return default_classifier().find_garments(picture)

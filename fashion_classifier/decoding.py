@@ -36,10 +36,13 @@ AVIF_BRANDS = {b"avif", b"avis"}
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 EXIF, SCAN, ARITHMETIC = b"Exif\0\0", b"\xff\xda", (b"\xff\xc9", b"\xff\xca")  # in JPEG files
 
+Size = tuple[int, int]  # width, height
+Upright = tuple[Image.Image, Size]  # a picture, perhaps reduced, and the size that it was reduced from
+
 REFUSED = 3  # exit status of the process that decodes, where the fault is the file's
 
 
-def decode(data: bytes) -> Image.Image:
+def decode(data: bytes) -> Upright:
     """Decode the first or main picture of a file; what comes is as of `straightened`.
 
     Raises:
@@ -47,18 +50,22 @@ def decode(data: bytes) -> Image.Image:
             than `MAX_PIXELS`; the message tells what the file is or has, without its subject and the full stop.
     """
     if not _is_heavy(data):
-        image = _open(data, _Watched(data), ("JPEG", "PNG", "WEBP", "GIF", "BMP", "PPM"))
+        image, size = _open(data, _Watched(data), ("JPEG", "PNG", "WEBP", "GIF", "BMP", "PPM"))
         if image.format != "WEBP" or image.width * image.height <= MOST_IN_ONE_CALL:
-            return straightened(image)
+            return straightened(image, size)
     return _decode_alone(data)
 
 
-def straightened(image: Image.Image) -> Image.Image:
+def straightened(image: Image.Image, size: Size | None = None) -> Upright:
     """Load an image and turn it as its EXIF or XMP orientation says; the image that was passed in is not changed.
+
+    Args:
+        image: As Pillow opens it.
+        size: Width and height of the picture before it was reduced, where it was; not turned.
 
     Returns:
         Of mode "L", "RGB" or "RGBA", the longest side at most `MAX_SIDE`; or gray of more than 8 bits as it is, of mode "I",
-        "I;16…" or "F".
+        "I;16…" or "F". And width and height of the whole picture, turned too.
 
     Raises:
         ValueError: As `decode`.
@@ -66,7 +73,10 @@ def straightened(image: Image.Image) -> Image.Image:
     check_size(image.size)
     try:
         image.load()
-        return _simplified(_upright(image))
+        upright = _upright(image)
+        width, height = size or image.size
+        turned = upright.size != image.size  # of a square it makes no difference
+        return _simplified(upright), (height, width) if turned else (width, height)
     except _OutOfTimeError as error:
         raise ValueError(_too_long(SECONDS)) from error
     except Exception as error:  # see _open
@@ -172,7 +182,8 @@ class _Silence:
 _silence = _Silence()
 
 
-def _open(data: bytes, file: io.BytesIO, formats: tuple[str, ...]) -> Image.Image:
+def _open(data: bytes, file: io.BytesIO, formats: tuple[str, ...]) -> tuple[Image.Image, Size]:
+    """A picture whose pixels are not yet loaded, and its size before any are left out."""
     try:
         with _silence:
             image = Image.open(file, formats=formats)
@@ -184,10 +195,11 @@ def _open(data: bytes, file: io.BytesIO, formats: tuple[str, ...]) -> Image.Imag
         raise ValueError(f"({len(data):,} bytes) {_kind(data)}") from error
     except Exception as error:  # Pillow's decoders raise many kinds on damaged files
         raise ValueError(f"is truncated or damaged: {_reason(error)}") from error
-    check_size(image.size)
-    width, height = _reduced(image.size)  # JPEG is decoded at 1/2, 1/4 or 1/8 of its size, where that is enough
+    size = image.size
+    check_size(size)
+    width, height = _reduced(size)  # JPEG is decoded at 1/2, 1/4 or 1/8 of its size, where that is enough
     image.draft(None, (max(1, int(width * LEAST_DRAFT)), max(1, int(height * LEAST_DRAFT))))
-    return image
+    return image, size
 
 
 def _kind(data: bytes) -> str:
@@ -229,7 +241,7 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _decode_alone(data: bytes) -> Image.Image:
+def _decode_alone(data: bytes) -> Upright:
     """As `decode`, in a process of its own."""
     if not sys.executable:  # Python is embedded in another program
         raise ValueError("cannot be decoded here: it needs a process of its own, and there is no Python program to start")
@@ -249,8 +261,9 @@ def _decode_alone(data: bytes) -> Image.Image:
         if child.returncode:
             raise ValueError(f"exit status {child.returncode}, {last_line or 'without a word'}")
         header, _, pixels = child.stdout.partition(b"\n")
-        mode, width, height = header.decode("ascii").split()
-        return Image.frombytes(mode, (int(width), int(height)), pixels)
+        mode, *sides = header.decode("ascii").split()
+        width, height, whole_width, whole_height = map(int, sides)
+        return Image.frombytes(mode, (width, height), pixels), (whole_width, whole_height)
     except ValueError as error:
         raise ValueError(f"cannot be decoded, the decoder failed: {error}") from error
 
@@ -260,8 +273,8 @@ def _seconds(data: bytes) -> int:
 
 
 def _main() -> None:
-    """Standard input, a file -> mode, width and height in a line and the pixels on standard output; or one sentence without
-    its subject on standard error."""
+    """Standard input, a file -> mode, width, height and those of the whole picture in a line and the pixels on standard output;
+    or one sentence without its subject on standard error."""
     data = sys.stdin.buffer.read()
     _limit(_seconds(data))
     formats = tuple(name for name in FORMATS if name != "HEIC")
@@ -271,10 +284,11 @@ def _main() -> None:
         pi_heif.register_heif_opener(thumbnails=False)
         formats = ("HEIF",)
     try:
-        image = straightened(_open(data, io.BytesIO(data), formats))
+        image, size = straightened(*_open(data, io.BytesIO(data), formats))
     except ValueError as error:
         _refuse(str(error))
-    sys.stdout.buffer.write(f"{image.mode} {image.width} {image.height}\n".encode() + image.tobytes())
+    header = " ".join(map(str, (image.mode, *image.size, *size)))
+    sys.stdout.buffer.write(f"{header}\n".encode() + image.tobytes())
 
 
 def _limit(seconds: int) -> None:

@@ -37,6 +37,20 @@ class InvalidImageError(FashionClassifierError, ValueError):
         return InvalidImageError(self.problem, self.accepted, index)
 
 
+class InvalidPlaceError(FashionClassifierError, ValueError):
+    """What was given is no point or box in the picture.
+
+    Attributes:
+        problem: What was received and what is wrong with it.
+        size: Width and height of the upright picture, pixels.
+    """
+
+    def __init__(self, problem: str, size: tuple[int, int]) -> None:
+        self.problem = problem
+        self.size = size
+        super().__init__(f"{problem}; the picture has {size[0]}x{size[1]} pixels, its upper left one is (0, 0).")
+
+
 class InvalidBundleError(FashionClassifierError):
     """A model bundle is missing, incomplete, damaged or made for another version of this package.
 

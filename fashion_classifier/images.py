@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fashion_classifier.decoding import FORMATS, MAX_PIXELS, MIN_SIDE, check_size, decode, reduced, straightened
+from fashion_classifier.decoding import FORMATS, MAX_PIXELS, MIN_SIDE, Size, check_size, decode, reduced, straightened
 from fashion_classifier.errors import InvalidImageError
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -40,6 +40,11 @@ ACCEPTED = (
 
 
 def load_image(picture: Picture) -> UInt8Array:
+    """Decode one picture: the pixels that `load_sized` gives."""
+    return load_sized(picture)[0]
+
+
+def load_sized(picture: Picture) -> tuple[UInt8Array, Size]:
     """Decode one picture.
 
     EXIF orientation is applied, transparency is composited on white (on gray what is white itself), 16-bit gray is scaled
@@ -48,7 +53,8 @@ def load_image(picture: Picture) -> UInt8Array:
     once. File objects are read from where they stand to their end, and not closed. Nothing that was passed in is changed.
 
     Returns:
-        uint8 in [0, 255]: (H, W) for gray pictures without transparency, (H, W, 3) RGB for all others.
+        uint8 in [0, 255]: (H, W) for gray pictures without transparency, (H, W, 3) RGB for all others. And width and height of
+        the upright picture before it was reduced.
 
     Raises:
         InvalidImageError: The picture cannot be read, has fewer than `MIN_SIDE` pixels a side or more than `MAX_PIXELS`
@@ -56,7 +62,8 @@ def load_image(picture: Picture) -> UInt8Array:
             or range.
     """
     if isinstance(picture, np.ndarray):
-        return _to_array(_from_array(picture, "The array"))
+        image = _from_array(picture, "The array")
+        return _to_array(image), image.size
     if isinstance(picture, Image.Image):
         return _from_image(picture)
     if isinstance(picture, str | os.PathLike):
@@ -78,7 +85,7 @@ def to_rgb(image: UInt8Array) -> UInt8Array:
     return image if image.ndim == 3 else np.stack([image] * 3, axis=2)
 
 
-def _from_path(path: str | Path) -> UInt8Array:
+def _from_path(path: str | Path) -> tuple[UInt8Array, Size]:
     text = str(path)
     shown = repr(text if len(text) <= 160 else f"{text[:80]}…{text[-80:]}")  # what was meant as data can be very long
     if re.match(r"data:|[a-z][a-z0-9+.-]+:/", text, re.IGNORECASE):  # two letters at least: C:/ is a drive
@@ -92,7 +99,7 @@ def _from_path(path: str | Path) -> UInt8Array:
     return _from_bytes(data, f"The file {shown}")
 
 
-def _from_file(file: IO[bytes]) -> UInt8Array:
+def _from_file(file: IO[bytes]) -> tuple[UInt8Array, Size]:
     try:
         data = _read(file)
     except InvalidImageError:
@@ -118,22 +125,22 @@ def _read(file: IO[bytes]) -> bytes | None:
     return data.getvalue()
 
 
-def _from_bytes(data: bytes | None, name: str) -> UInt8Array:
+def _from_bytes(data: bytes | None, name: str) -> tuple[UInt8Array, Size]:
     if data is None or len(data) > MAX_BYTES:
         raise InvalidImageError(f"{name} has more than {MAX_BYTES:,} bytes, too many for a picture.", ACCEPTED)
     if not data:
         hint = "; if it was used before, rewind it with seek(0)" if name == "The file object" else ""
         raise InvalidImageError(f"{name} is empty (0 bytes){hint}.", ACCEPTED)
     with _named(name):
-        image = decode(data)
-    return _to_array(_to_8_bit(image, name))
+        image, size = decode(data)
+    return _to_array(_to_8_bit(image, name)), size
 
 
-def _from_image(image: Image.Image) -> UInt8Array:
+def _from_image(image: Image.Image) -> tuple[UInt8Array, Size]:
     name = "The PIL image"
     with _named(name):
-        image = straightened(image)
-    return _to_array(_to_8_bit(image, name))
+        image, size = straightened(image)
+    return _to_array(_to_8_bit(image, name)), size
 
 
 @contextmanager

@@ -56,12 +56,13 @@ class Prediction:
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:k]
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer in JSON's types."""
+        """The answer in JSON's types; `box` is the garment's: left, top, width and height in pixels of the upright picture."""
         return {
             "label": self.label,
             "confidence": self.confidence,
             "uncertain": self.uncertain,
             "typicality": self.typicality,
+            "box": list(self.image.box),
             "probabilities": self.probabilities,
             "model_version": self.model_version,
             "model_commit": self.model_commit,

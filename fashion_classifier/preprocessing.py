@@ -13,8 +13,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fashion_classifier.images import Picture, UInt8Array, load_image, to_gray, to_rgb
-from fashion_classifier.segmentation import BoolArray, default_segmenter
+from fashion_classifier.decoding import Size
+from fashion_classifier.errors import InvalidPlaceError
+from fashion_classifier.images import Picture, UInt8Array, load_sized, to_gray, to_rgb
+from fashion_classifier.masks import BoolArray, box_of
+from fashion_classifier.places import Box, Point, checked_box, checked_point, reduced_box, reduced_point
+from fashion_classifier.segmentation import default_segmenter
 
 SIZE = 28  # px, side of the canonical image
 VIEW_SIZE = 224  # px, side of the view of a photo
@@ -28,7 +32,7 @@ DETAIL = 0.07  # of a picture's standard deviation: the mean error of its 28x28 
 GRAY_TOLERANCE = 8  # largest difference of two channels in a picture without colour, JPEG noise allowed
 
 Isolation = Literal["thumbnail", "dark background", "white background", "segmentation"]
-Segment = Callable[[UInt8Array], BoolArray]  # an (H, W, 3) RGB photo -> (H, W), True on its main garment
+Segment = Callable[..., BoolArray]  # an (H, W, 3) RGB photo, and perhaps a point on it -> (H, W), True on the garment meant
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class CanonicalImage:
         mask: (H, W) bool, True where the garment was found; all True for a thumbnail.
         geometry: The way from `pixels` back to `photo`.
         isolation: How the garment was found.
+        size: Width and height of the upright picture before it was reduced to `photo`, pixels.
     """
 
     pixels: UInt8Array
@@ -84,11 +89,19 @@ class CanonicalImage:
     mask: BoolArray = field(repr=False)
     geometry: Geometry
     isolation: Isolation
+    size: Size
 
     @property
     def is_photo(self) -> bool:
         """Whether the garment had to be found in a photo."""
         return self.isolation == "segmentation"
+
+    @property
+    def box(self) -> Box:
+        """The box around the garment: left, top, width and height in pixels of the upright picture before it was reduced."""
+        left, top, width, height = self.geometry.box
+        across, down = (whole / kept for whole, kept in zip(self.size, self.geometry.photo_size, strict=True))
+        return left * across, top * down, width * across, height * down
 
     @property
     def view_geometry(self) -> Geometry:
@@ -132,37 +145,78 @@ def _cut_square(photo: UInt8Array, square: tuple[int, int, int]) -> UInt8Array:
     return cv2.resize(padded, (VIEW_SIZE, VIEW_SIZE), interpolation=interpolation).astype(np.uint8)
 
 
-def canonicalize(picture: "Picture | CanonicalImage", segment: Segment | None = None) -> CanonicalImage:
+def canonicalize(
+    picture: "Picture | CanonicalImage",
+    segment: Segment | None = None,
+    *,
+    at: Point | None = None,
+    box: Box | None = None,
+) -> CanonicalImage:
     """Bring any picture of a garment into canonical form.
 
     A 28x28 gray picture is taken as canonical: it passes through bit for bit, or exactly negated if its border is
     bright. So is a canonical picture that was enlarged, after shrinking it back. Other gray pictures on black are taken
     as negatives and trimmed, those on plain white are trimmed as Zalando did. Everything else is a photo: a network finds
-    the main garment (`fashion_classifier.segmentation`), and the rest is cut away.
+    the garment (`fashion_classifier.segmentation`), the main one where nothing else is said, and the rest is cut away.
 
     Args:
-        picture: Anything that holds a picture. Who means another garment than the main one gives a crop.
+        picture: Anything that holds a picture.
         segment: Finds the garment in a photo; None for the network that this package carries.
+        at: A point on the garment that is meant: column and row in pixels of the upright picture.
+        box: In place of a point, a box around the garment: left, top, width and height, likewise.
 
     Raises:
         InvalidImageError: As `fashion_classifier.images.load_image`.
+        InvalidPlaceError: The point or the box is none in this picture.
     """
     if isinstance(picture, CanonicalImage):
-        return picture
-    photo = load_image(picture)
-    gray = to_gray(photo)
-    colourless = photo.ndim == 2 or _is_colourless(photo)
-    if colourless and gray.shape[0] == gray.shape[1] >= SIZE:
+        if at is None and box is None:
+            return picture
+        photo, size = picture.photo, picture.size
+    else:
+        photo, size = load_sized(picture)
+    find = _finder(size, at, box)
+    plain = _on_plain(photo, to_gray(photo), size)
+    if plain is not None and (plain.isolation == "thumbnail" or (at is None and box is None)):
+        return plain
+    return cut_out_of_photo(photo, find(to_rgb(photo), segment or default_segmenter()), size)
+
+
+def _finder(size: Size, at: Point | None, box: Box | None) -> Callable[[UInt8Array, Segment], BoolArray]:
+    """How the garment that is meant is found in the (H, W, 3) photo that a picture of (width, height) was reduced to."""
+    if at is not None and box is not None:
+        raise InvalidPlaceError("Received a point and a box; give one of them", size)
+    if at is not None:
+        point = checked_point(at, size)
+        return lambda photo, segment: segment(photo, reduced_point(point, size, photo.shape[1::-1]))
+    if box is not None:
+        checked = checked_box(box, size)
+
+        def in_box(photo: UInt8Array, segment: Segment) -> BoolArray:
+            inside = reduced_box(checked, size, photo.shape[1::-1])
+            mask = np.zeros(photo.shape[:2], np.bool_)
+            mask[inside] = segment(photo[inside])
+            return mask
+
+        return in_box
+    return lambda photo, segment: segment(photo)
+
+
+def _on_plain(photo: UInt8Array, gray: UInt8Array, size: Size) -> CanonicalImage | None:
+    """A gray picture that is a thumbnail or stands on plain black or white; None for any other."""
+    if photo.ndim == 3 and not _is_colourless(photo):
+        return None
+    if gray.shape[0] == gray.shape[1] >= SIZE:
         light = ~gray if _bright_border(gray) else gray
         if len(gray) == SIZE or _fills_frame(light):
-            return cut_out(photo, light, np.ones_like(light, bool), "thumbnail")
-    if colourless and np.mean(border_values(gray) < DARK) > 0.5:
-        return cut_out(photo, gray, gray > PLAIN_DISTANCE, "dark background")
-    level = white_background(gray) if colourless else None
-    if level is not None:
-        light = np.clip((level - gray.astype(np.int16)) * (255 / level), 0, 255).astype(np.uint8)
-        return cut_out(photo, light, light > PLAIN_DISTANCE, "white background")
-    return _from_photo(photo, gray, segment)
+            return cut_out(photo, light, np.ones_like(light, bool), "thumbnail", size)
+    if np.mean(border_values(gray) < DARK) > 0.5:
+        return cut_out(photo, gray, gray > PLAIN_DISTANCE, "dark background", size)
+    level = white_background(gray)
+    if level is None:
+        return None
+    light = np.clip((level - gray.astype(np.int16)) * (255 / level), 0, 255).astype(np.uint8)
+    return cut_out(photo, light, light > PLAIN_DISTANCE, "white background", size)
 
 
 def as_photo(image: CanonicalImage, segment: Segment | None = None) -> CanonicalImage | None:
@@ -182,12 +236,12 @@ def as_photo(image: CanonicalImage, segment: Segment | None = None) -> Canonical
     gray = to_gray(image.photo)
     if image.isolation == "thumbnail" and not _has_detail(gray):
         return None
-    return _from_photo(image.photo, gray, segment)
+    return cut_out_of_photo(image.photo, (segment or default_segmenter())(to_rgb(image.photo)), image.size)
 
 
-def _from_photo(photo: UInt8Array, gray: UInt8Array, segment: Segment | None) -> CanonicalImage:
-    mask = (segment or default_segmenter())(to_rgb(photo))
-    return cut_out(photo, np.where(mask, ~gray, 0), mask, "segmentation")
+def cut_out_of_photo(photo: UInt8Array, mask: BoolArray, size: Size) -> CanonicalImage:
+    """The canonical form of what an (H, W) mask marks in an (H, W[, 3]) photo that had (width, height) pixels."""
+    return cut_out(photo, np.where(mask, ~to_gray(photo), 0), mask, "segmentation", size)
 
 
 def border_values(gray: UInt8Array) -> UInt8Array:
@@ -233,15 +287,12 @@ def _has_detail(gray: UInt8Array) -> bool:
     return bool(min(errors) > DETAIL * gray.std())
 
 
-def cut_out(photo: UInt8Array, light: UInt8Array, mask: BoolArray, isolation: Isolation) -> CanonicalImage:
+def cut_out(photo: UInt8Array, light: UInt8Array, mask: BoolArray, isolation: Isolation, size: Size) -> CanonicalImage:
     """Trim the negated gray picture `light` to the mask, shrink its longest side to 28, centre it on black."""
     height, width = light.shape
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if rows.size == 0:  # nothing stands out: the whole picture
+    if not mask.any():  # nothing stands out: the whole picture
         mask = np.ones_like(mask)
-        rows, columns = np.arange(height), np.arange(width)
-    left, top = int(columns[0]), int(rows[0])
-    box_width, box_height = int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top
+    left, top, box_width, box_height = box_of(mask)
     scale = SIZE / max(box_width, box_height)
     new_width, new_height = max(1, round(box_width * scale)), max(1, round(box_height * scale))
     crop = light[top : top + box_height, left : left + box_width]
@@ -253,4 +304,4 @@ def cut_out(photo: UInt8Array, light: UInt8Array, mask: BoolArray, isolation: Is
         crop, (new_width, new_height), interpolation=interpolation
     )
     geometry = Geometry((width, height), (left, top, box_width, box_height), (column, row, new_width, new_height))
-    return CanonicalImage(pixels, photo, mask, geometry, isolation)
+    return CanonicalImage(pixels, photo, mask, geometry, isolation, size)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fashion_classifier.masks import BoolArray
 from train.pictures.garments import Garment
 from train.pictures.photo_augmentation import Changes, Framing
 from train.pictures.targets import target
@@ -43,3 +44,11 @@ SHIRT = garment(("Shirt",), (30, 40, 120, 100), RED)
 TROUSER = garment(("Trouser",), (60, 20, 60, 200), RED)
 COAT = garment(("Coat",), (60, 60, 80, 120), GREEN, worn=True)
 BAG = garment(("Bag",), (60, 100, 30, 60), GREEN, worn=True)
+
+
+def grid(*boxes: tuple[int, int, int, int]) -> BoolArray:
+    """80x80 cells, True in boxes of (left, top, width, height)."""
+    cells = np.zeros((80, 80), np.bool_)
+    for left, top, width, height in boxes:
+        cells[top : top + height, left : left + width] = True
+    return cells

@@ -8,10 +8,10 @@ import numpy.typing as npt
 from fashion_classifier import LABELS, CanonicalImage, FashionClassifier, Prediction
 from fashion_classifier.bundle import DEFAULT_MODEL, Bundle
 from fashion_classifier.images import to_rgb
+from fashion_classifier.masks import BoolArray, largest_part
 from fashion_classifier.segmentation import Segmenter
 
 UInt8Array = npt.NDArray[np.uint8]
-BoolArray = npt.NDArray[np.bool_]
 
 NAMED = ("Ankle boot", "Coat", "Trouser")  # what is most of all red, green and blue
 
@@ -24,6 +24,28 @@ class Finding(Segmenter):
 
     def __call__(self, photo: UInt8Array, at: tuple[float, float] | None = None) -> BoolArray:
         return self.find(photo)
+
+    def others(self, photo: UInt8Array, main: BoolArray) -> list[BoolArray]:
+        return []
+
+
+class FindingParts(Finding):
+    """Each part of what the function finds is a garment; the main one is the largest. A point finds the one that it lies on."""
+
+    def __call__(self, photo: UInt8Array, at: tuple[float, float] | None = None) -> BoolArray:
+        parts = self._parts(photo)
+        on = [part for part in parts if at is None or part[round(at[1]), round(at[0])]]
+        return on[0] if on else np.zeros(photo.shape[:2], np.bool_)
+
+    def others(self, photo: UInt8Array, main: BoolArray) -> list[BoolArray]:
+        return [part for part in self._parts(photo) if not (part & main).any()]
+
+    def _parts(self, photo: UInt8Array) -> list[BoolArray]:
+        left, parts = self.find(photo), []
+        while left.any():
+            parts.append(largest_part(left))
+            left &= ~parts[-1]
+        return parts
 
 
 def left_half(photo: UInt8Array) -> BoolArray:
@@ -40,9 +62,9 @@ def dark(photo: UInt8Array) -> BoolArray:
 class Naming(FashionClassifier):
     """Names what is dark in a picture by its colour; typical is what is light. What is black is not sure."""
 
-    def __init__(self) -> None:
+    def __init__(self, segmenter: Segmenter | None = None) -> None:
         self.bundle = Bundle(DEFAULT_MODEL)
-        self._segment = Finding(dark)
+        self._segment = segmenter or Finding(dark)
 
     def _answer(self, images: list[CanonicalImage]) -> list[Prediction]:
         colours = [to_rgb(image.photo)[image.mask].mean(axis=0) for image in images]

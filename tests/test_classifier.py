@@ -13,14 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from PIL import Image
+from PIL import ExifTags, Image
 from scipy.special import logsumexp, softmax
 
 from fashion_classifier import (
     FashionClassifier,
     InvalidBundleError,
     InvalidImageError,
+    InvalidPlaceError,
     InvalidReferenceError,
+    Prediction,
     canonicalize,
     predict,
 )
@@ -28,6 +30,7 @@ from fashion_classifier.bundle import DEFAULT_MODEL, MANIFEST, SEGMENTATION_MODE
 from fashion_classifier.forms import FORMS
 from fashion_classifier.images import to_gray
 from fashion_classifier.manifest import MOST_BYTES
+from tests.stand_ins import FindingParts, Naming, dark
 from tests.tiny_bundles import change, changed
 from train.pictures.fashion_mnist import ENVIRONMENT_VARIABLE, Pictures, load_fashion_mnist
 from train.reports.thumbnails import evaluate
@@ -122,6 +125,93 @@ def test_photos_without_a_network_for_photos(variant: Callable[..., FashionClass
     assert not alone.image.is_photo
     assert prediction.probabilities == pytest.approx(alone.probabilities, abs=1e-9)
     assert prediction.typicality == pytest.approx(alone.typicality)
+
+
+# Several garments in a picture
+
+
+def outfit(scale: int = 1) -> Image.Image:
+    """A small red garment beside a large blue one on gray, and one in black that is none of the ten; 200x120, or enlarged."""
+    photo = np.full((120, 200, 3), 190, np.uint8)
+    photo[20:50, 20:60] = (120, 0, 0)
+    photo[10:110, 80:140] = (0, 0, 120)
+    photo[20:60, 150:190] = 0
+    return Image.fromarray(photo.repeat(scale, 0).repeat(scale, 1))
+
+
+def boxes(predictions: list[Prediction]) -> list[tuple[str, tuple[float, ...]]]:
+    return [(prediction.label, prediction.image.box) for prediction in predictions]
+
+
+RED, BLUE = ("Ankle boot", (20, 20, 40, 30)), ("Trouser", (80, 10, 60, 100))
+
+
+def test_all_garments_the_most_prominent_first() -> None:
+    classifier = Naming(FindingParts(dark))
+    garments = classifier.find_garments(outfit())
+    assert boxes(garments) == [BLUE, RED]  # the black one is not sure
+    for garment, (width, height) in zip(garments, ((60, 100), (40, 30)), strict=True):
+        assert garment.image.photo is garments[0].image.photo
+        assert np.count_nonzero(garment.image.mask) == width * height
+        assert garment.to_dict()["box"] == list(garment.image.box)
+    assert boxes([classifier.predict(outfit())]) == [BLUE]
+
+
+def test_one_garment_is_a_list_of_one_and_none_an_empty_one() -> None:
+    classifier = Naming(FindingParts(dark))
+    assert boxes(classifier.find_garments(outfit().crop((0, 0, 70, 120)))) == [RED]
+    assert classifier.find_garments(outfit().crop((145, 0, 200, 120))) == []
+    assert [garment.label for garment in FashionClassifier.from_pretrained().find_garments(THUMBNAIL)] == ["Bag"]
+
+
+@pytest.mark.parametrize("scale", [1, 10])  # 2000 px are reduced to 1024
+def test_what_is_pointed_at_is_named(scale: int) -> None:
+    classifier = Naming(FindingParts(dark))
+    picture = outfit(scale)
+    for point, expected in (((59, 49), RED), ((20, 20), RED), ((81, 11), BLUE)):
+        named = classifier.predict(picture, at=(point[0] * scale, point[1] * scale))
+        assert named.label == expected[0]
+        assert named.image.box == pytest.approx([side * scale for side in expected[1]], abs=2 if scale > 1 else 0)
+    first = classifier.predict(picture)
+    assert classifier.predict(first.image, at=(30 * scale, 30 * scale)).label == "Ankle boot"  # it is decoded once
+    assert classifier.predict(picture, at=(160 * scale, 30 * scale)).uncertain
+
+
+def test_what_is_framed_is_named() -> None:
+    classifier = Naming(FindingParts(dark))
+    assert boxes([classifier.predict(outfit(), box=(15, 15, 50, 50))]) == [RED]
+    assert boxes([classifier.predict(outfit(), box=(0, 0, 200, 120))]) == [BLUE]
+    (half,) = boxes([classifier.predict(outfit(), box=(70, -50, 40, 500))])  # up to the picture's edge
+    assert half == ("Trouser", (80, 10, 30, 100))
+
+
+def test_a_thumbnail_is_one_garment_wherever_it_is_pointed_at() -> None:
+    plain = predict(THUMBNAIL)
+    for place in ({"at": (0, 0)}, {"at": (27, 27)}, {"box": (3, 3, 9, 9)}):
+        assert predict(THUMBNAIL, **place).probabilities == plain.probabilities
+
+
+def test_places_that_are_none() -> None:
+    with pytest.raises(InvalidPlaceError, match=r"The point \(28, 3\) lies outside the picture; the picture has 28x28 pixels"):
+        predict(THUMBNAIL, at=(28, 3))
+    with pytest.raises(InvalidPlaceError, match="Received a point and a box; give one of them; the picture has 28x28 pixels"):
+        predict(THUMBNAIL, at=(2, 3), box=(1, 1, 4, 4))
+    with pytest.raises(InvalidImageError, match="Cannot read the file 'nowhere.jpg'"):
+        predict("nowhere.jpg", at=(0, 0))
+    for place in ({"at": (0, 0)}, {"box": (0, 0, 2, 2)}):
+        with pytest.raises(TypeError, match=r"A point or a box is for one picture, received an iterable of pictures\."):
+            predict([THUMBNAIL], **place)  # type: ignore[call-overload]
+
+
+def test_points_are_those_of_the_upright_picture() -> None:
+    stored = io.BytesIO()
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # to be turned clockwise
+    outfit(10).transpose(Image.Transpose.ROTATE_90).save(stored, "JPEG", exif=exif, quality=95)
+    named = Naming(FindingParts(dark)).predict(stored.getvalue(), at=(400, 350))
+    assert named.image.size == (2000, 1200)
+    assert named.label == "Ankle boot"
+    assert named.image.box == pytest.approx((200, 200, 400, 300), abs=6)
 
 
 # what version 1.10 named rightly and 1.12 does not: to be named rightly again

@@ -112,4 +112,4 @@ def test_nothing_more_is_kept_of_a_picture(image: CanonicalImage) -> None:
     for form in FORMS.values():
         form.render([image])
         form.geometry(image)
-    assert set(vars(image)) == {"pixels", "photo", "mask", "geometry", "isolation"}
+    assert set(vars(image)) == {"pixels", "photo", "mask", "geometry", "isolation", "size"}

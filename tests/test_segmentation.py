@@ -10,21 +10,14 @@ import pytest
 
 from fashion_classifier import InvalidBundleError
 from fashion_classifier.images import load_image, to_rgb
-from fashion_classifier.segmentation import Segmenter, as_input, default_segmenter, hint, main_parts
+from fashion_classifier.segmentation import Segmenter, as_input, default_segmenter, hint
+from tests.boxed_garments import grid
 from tests.drawn_garments import COLOURS, overlap, person, photo, shirt
 from train.pictures.grabcut import grabcut_mask
 
 BoolArray = npt.NDArray[np.bool_]
 Float32Array = npt.NDArray[np.float32]
 Network = Callable[[Float32Array], Float32Array]
-
-
-def grid(*boxes: tuple[int, int, int, int]) -> BoolArray:
-    """80x80 cells, True in boxes of (left, top, width, height)."""
-    cells = np.zeros((80, 80), np.bool_)
-    for left, top, width, height in boxes:
-        cells[top : top + height, left : left + width] = True
-    return cells
 
 
 @pytest.fixture
@@ -47,10 +40,14 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[[Network], Segmenter]
     return make
 
 
+def both(logits: Float32Array) -> Float32Array:
+    """The answer of a network that calls the same cells, (80, 80), garment and meant."""
+    return np.stack([logits, logits], axis=2)[np.newaxis]
+
+
 def bright(inputs: Float32Array) -> Float32Array:
     """Logits that call garment what is light: 10 times the mean of four pixels in [-1, 1]."""
-    logits: Float32Array = 10 * inputs[..., :3].reshape(1, 80, 2, 80, 2, 3).mean(axis=(2, 4, 5))[..., np.newaxis]
-    return logits
+    return both(10 * inputs[0, ..., :3].reshape(80, 2, 80, 2, 3).mean(axis=(1, 3, 4)))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +76,7 @@ def test_a_small_photo_is_enlarged_smoothly(answering: Callable[[Network], Segme
 
     def network(inputs: Float32Array) -> Float32Array:
         seen.append(inputs[0])
-        return np.zeros((1, 80, 80, 1), np.float32)
+        return np.zeros((1, 80, 80, 2), np.float32)
 
     halves = np.zeros((*shape, 3), np.uint8)
     upright = shape[1] == 2
@@ -105,29 +102,10 @@ def test_a_small_photo_is_enlarged_smoothly(answering: Callable[[Network], Segme
 def test_where_nothing_is_found_the_mask_is_the_whole_photo(
     answering: Callable[[Network], Segmenter], cells: BoolArray, logit: float, shape: tuple[int, int]
 ) -> None:
-    answer = np.where(cells, logit, -9).astype(np.float32)[np.newaxis, ..., np.newaxis]
+    answer = both(np.where(cells, logit, -9).astype(np.float32))
     found = answering(lambda inputs: answer)(np.zeros((*shape, 3), np.uint8))
     assert found.shape == shape
     assert found.all()
-
-
-@pytest.mark.parametrize(
-    ("found", "kept"),
-    [
-        (grid((5, 5, 20, 20), (50, 5, 20, 20)), grid((5, 5, 20, 20), (50, 5, 20, 20))),  # a pair
-        (grid((5, 5, 20, 20), (50, 5, 8, 10)), grid((5, 5, 20, 20), (50, 5, 8, 10))),  # 80 is a fifth of 400
-        (grid((5, 5, 20, 20), (50, 5, 79, 1)), grid((5, 5, 20, 20))),  # 30 cells up to the edge
-        (grid((5, 5, 20, 20), (25, 25, 4, 4)), grid((5, 5, 20, 20), (25, 25, 4, 4))),  # they touch at a corner
-        (grid((5, 5, 13, 2)), grid((5, 5, 13, 2))),  # 26 of 6400 cells are 0.4 %
-        (grid((5, 5, 5, 5)), grid()),
-        (grid((0, 0, 80, 80)), grid((0, 0, 80, 80))),
-        (grid(), grid()),
-    ],
-)
-def test_main_parts_by_hand(found: BoolArray, kept: BoolArray) -> None:
-    before = found.copy()
-    np.testing.assert_array_equal(main_parts(found), kept)
-    np.testing.assert_array_equal(found, before)
 
 
 # A point on the garment that is meant
@@ -175,7 +153,7 @@ def test_a_point_is_scaled_as_its_photo(
 
     def network(inputs: Float32Array) -> Float32Array:
         seen.append((inputs[0, :, :, 3] + 1) * 127.5)
-        return np.zeros((1, 80, 80, 1), np.float32)
+        return np.zeros((1, 80, 80, 2), np.float32)
 
     answering(network)(np.zeros((*shape, 3), np.uint8), at=at)
     np.testing.assert_allclose(seen[0], hint(share), atol=1e-3)
@@ -184,13 +162,90 @@ def test_a_point_is_scaled_as_its_photo(
 def test_the_hint_says_what_is_found(answering: Callable[[Network], Segmenter]) -> None:
     def pointed(inputs: Float32Array) -> Float32Array:
         """Logits that call garment what is near the point: where the hint is more than half of what it is there."""
-        return (20 * inputs[:, ::2, ::2, 3:]).astype(np.float32)
+        return both((20 * inputs[0, ::2, ::2, 3]).astype(np.float32))
 
     found = answering(pointed)(np.zeros((320, 320, 3), np.uint8), at=(200, 100))
     rows, columns = np.nonzero(found)
     assert (columns.mean(), rows.mean()) == pytest.approx((200, 100), abs=1.5)
-    assert found.sum() == pytest.approx(np.pi * (2 * 16 * np.log(2)) ** 2, rel=0.15)
     assert answering(pointed)(np.zeros((320, 320, 3), np.uint8)).all()
+
+
+def test_what_is_pointed_at_is_looked_at_closer(answering: Callable[[Network], Segmenter]) -> None:
+    seen = []
+
+    def network(inputs: Float32Array) -> Float32Array:
+        seen.append(inputs[0])
+        cells = grid((40, 20, 20, 40)) if len(seen) == 1 else grid((0, 0, 40, 80))
+        return both(np.where(cells, 9, -9).astype(np.float32))
+
+    columns = np.arange(320, dtype=np.uint8).repeat(3).reshape(1, 320, 3).repeat(160, 0)
+    found = answering(network)(columns, at=(200, 80))
+    # first columns 160 to 239 and rows 40 to 119; then a tenth of 80 more on all sides, of which the left half
+    half = np.zeros((160, 320), np.bool_)
+    half[32:128, 152:200] = True
+    assert overlap(found, half) > 0.97
+    assert (seen[1][80, [0, 159], 0] + 1) * 127.5 == pytest.approx([152, 247], abs=1)
+    assert np.unravel_index(seen[1][..., 3].argmax(), (160, 160)) == (80, 80)  # (200 - 152 + 1/2) / 96, (80 - 32 + 1/2) / 96
+
+
+# All garments
+
+
+def by_colour(inputs: Float32Array) -> Float32Array:
+    """Garments are what has a colour; meant is what has that at the point, red where there is none."""
+    seen, hints = inputs[0, ..., :3], inputs[0, ..., 3]
+    wanted = seen[np.unravel_index(hints.argmax(), hints.shape)] if hints.max() > 0.9 else (1, -1, -1)
+    meant = np.abs(seen - wanted).max(axis=2) < 0.5
+    garments = np.ptp(seen, axis=2) > 0.5
+    return np.where(np.dstack([meant & garments, garments]), 9, -9)[np.newaxis, ::2, ::2].astype(np.float32)
+
+
+COLOURED = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "yellow": (255, 255, 0)}
+
+
+def dressed(**boxes: tuple[int, int, int, int]) -> tuple[npt.NDArray[np.uint8], dict[str, BoolArray]]:
+    """A picture of 320x320 with boxes of a colour each, and their masks."""
+    picture, masks = np.full((320, 320, 3), 128, np.uint8), {}
+    for colour, (left, top, width, height) in boxes.items():
+        masks[colour] = np.zeros((320, 320), np.bool_)
+        masks[colour][top : top + height, left : left + width] = True
+        picture[masks[colour]] = COLOURED[colour]
+    return picture, masks
+
+
+def test_the_other_garments(answering: Callable[[Network], Segmenter]) -> None:
+    picture, masks = dressed(red=(100, 20, 120, 120), green=(100, 160, 120, 140), blue=(20, 60, 60, 60), yellow=(300, 300, 8, 8))
+    segment = answering(by_colour)
+    main = segment(picture)
+    assert overlap(main, masks["red"]) > 0.95
+    green, blue = segment.others(picture, main)  # the largest first; 64 pixels of 320 x 320 are not looked at
+    assert overlap(green, masks["green"]) > 0.95
+    assert overlap(blue, masks["blue"]) > 0.95
+
+
+def test_one_garment_has_no_others(answering: Callable[[Network], Segmenter]) -> None:
+    picture, masks = dressed(red=(100, 20, 120, 120))
+    assert answering(by_colour).others(picture, masks["red"]) == []
+    assert answering(by_colour).others(np.full((40, 30, 3), 77, np.uint8), np.ones((40, 30), np.bool_)) == []
+
+
+def test_a_garment_in_two_places_is_found_once(answering: Callable[[Network], Segmenter]) -> None:
+    picture, masks = dressed(red=(100, 20, 120, 120), green=(20, 200, 80, 80))
+    picture[200:280, 220:300] = COLOURED["green"]  # both shoes
+    (shoes,) = answering(by_colour).others(picture, masks["red"])
+    assert overlap(shoes, masks["green"] | np.flip(masks["green"], 1)) > 0.95
+
+
+def test_the_search_ends_where_pointing_finds_nothing(answering: Callable[[Network], Segmenter]) -> None:
+    asked = []
+
+    def stubborn(inputs: Float32Array) -> Float32Array:
+        asked.append(inputs)
+        everywhere = np.full((80, 80), 9, np.float32)
+        return np.stack([-everywhere, everywhere], axis=2)[np.newaxis]
+
+    assert answering(stubborn).others(np.zeros((320, 320, 3), np.uint8), np.zeros((320, 320), np.bool_)) == []
+    assert len(asked) == 2  # in vain: what is looked at once is not looked at again
 
 
 def test_inputs_by_hand() -> None:
@@ -200,7 +255,7 @@ def test_inputs_by_hand() -> None:
 
 
 def test_a_network_of_another_kind_is_refused() -> None:
-    with pytest.raises(InvalidBundleError, match=r"needed are \[\(1, 160, 160, 4\), \(1, 80, 80, 1\)\]\."):
+    with pytest.raises(InvalidBundleError, match=r"needed are \[\(1, 160, 160, 4\), \(1, 80, 80, 2\)\]\."):
         Segmenter(Path(__file__).parent / "fixtures" / "four-to-three.tflite")
 
 

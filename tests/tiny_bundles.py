@@ -12,7 +12,7 @@ from fashion_classifier import LABELS, Manifest
 from fashion_classifier.bundle import MANIFEST, SEGMENTATION_MODEL, TRAINING, sha256
 from fashion_classifier.forms import FORMS
 from fashion_classifier.manifest import FORMAT, PREPROCESSING_VERSION, Expert, ExpertName, FormName, Member
-from fashion_classifier.segmentation import SIDE
+from fashion_classifier.segmentation import MAPS, SIDE
 
 FORMS_OF_THUMBNAILS: tuple[FormName, ...] = ("canonical",)
 FORMS_OF_PHOTOS: dict[str, tuple[FormName, ...]] = {
@@ -104,7 +104,7 @@ def _network(shape: tuple[int, int, int], seed: int) -> keras.Model:
 def _dark_is_garment() -> keras.Model:
     """A segmentation network: garment is what is darker than mid-gray."""
     inputs = keras.Input((SIDE, SIDE, 4))
-    x = keras.layers.Conv2D(1, 1, use_bias=False)(keras.layers.AveragePooling2D(2)(inputs))
+    x = keras.layers.Conv2D(MAPS, 1, use_bias=False)(keras.layers.AveragePooling2D(2)(inputs))
     network = keras.Model(inputs, x)
-    network.set_weights([np.array([-5, -5, -5, 0], np.float32).reshape(1, 1, 4, 1)])
+    network.set_weights([np.array([[-5, -5], [-5, -5], [-5, -5], [0, 0]], np.float32).reshape(1, 1, 4, MAPS)])
     return network

@@ -36,10 +36,9 @@ from train.networks.lineage import descent, lineage_of_segmentation
 from train.networks.losses import OpenSetCrossEntropy
 from train.networks.runs import OneCycle, finish, open_run, typed_command
 from train.pictures import folder, people, phone, shop, things
-from train.pictures.boxes import on_white
 from train.pictures.fashion_mnist import Pictures, load_fashion_mnist
 from train.pictures.feedback import feedback_pictures, feedback_target
-from train.pictures.garments import Garment, found_garment, product, single_garment, worn_garments
+from train.pictures.garments import Garment, found_garment, on_white, product, single_garment, worn_garments
 from train.pictures.outliers import FITTED, outliers
 from train.pictures.photo_augmentation import Changes, Framing, background, coarsen, dye, erase, frame, put_on, recolour
 from train.pictures.street import street_photos

@@ -26,12 +26,13 @@ import numpy.typing as npt
 from keras import layers, ops
 
 from fashion_classifier.bundle import SEGMENTATION_MODEL
+from fashion_classifier.masks import box_of, widened
 from fashion_classifier.segmentation import MAP_SIDE, MAPS, SIDE, as_input, hint
 from train.networks.efficientnet import LITE0, features, freeze, load_imagenet_weights
 from train.networks.lineage import descent
 from train.networks.runs import WEIGHTS, OneCycle, export_float16, finish, open_run, typed_command
 from train.pictures import phone, shop
-from train.pictures.boxes import box_of, on_white, widened
+from train.pictures.garments import on_white
 from train.pictures.grabcut import grabcut_mask
 from train.pictures.photo_augmentation import Changes, Framing, background, coarsen, frame, put_on, recolour
 from train.pictures.street import NO_GARMENT, STREET_LABELS, StreetPhoto, street_photos
@@ -212,7 +213,7 @@ class Batches(keras.utils.PyDataset):
             framing = recipe.framed_whole
         elif kind < recipe.whole + recipe.around_one and present:
             meant = rng.choice(present)
-            box, framing = box_of((labels == meant).astype(np.uint8)), recipe.framed_around
+            box, framing = box_of(labels == meant), recipe.framed_around
             if rng.random() < recipe.cropped:
                 crop = widened(box, rng.uniform(*recipe.crop_margin))
                 photo, labels = photo[crop], labels[crop]

@@ -91,6 +91,14 @@ def test_unknown_pixels_do_not_count() -> None:
     assert loss(single, logits[:1]) == pytest.approx(alone, abs=1e-6)
 
 
+def test_maps_count_alike() -> None:
+    rng = np.random.default_rng(2)
+    truth = rng.integers(0, 2, (3, 8, 8, 2)).astype(np.uint8)
+    logits = rng.normal(size=truth.shape)
+    one, two = (loss(truth[..., i : i + 1], logits[..., i : i + 1]) for i in range(2))
+    assert loss(truth, logits) == pytest.approx((one + two) / 2, rel=1e-6)
+
+
 def test_a_view_of_which_nothing_is_known_costs_nothing() -> None:
     assert loss(np.full((1, 4, 4, 1), UNKNOWN, np.uint8), np.full((1, 4, 4, 1), 7)) == pytest.approx(0, abs=1e-6)
 
@@ -295,7 +303,7 @@ def test_batches_have_what_the_network_takes(streets: list[StreetPhoto], phones:
         assert inputs.shape == (8, 160, 160, 4)
         assert inputs.dtype == np.float32
         assert -1 <= inputs.min() < -0.2 < 0.2 < inputs.max() <= 1
-        assert targets.shape == (8, 80, 80, 1)
+        assert targets.shape == (8, 80, 80, 2)
         assert targets.dtype == np.uint8
         assert set(np.unique(targets)) <= {0, GARMENT, UNKNOWN}
 
@@ -369,6 +377,20 @@ def test_the_mask_lies_on_the_garment(views: Views, streets: list[StreetPhoto]) 
         else:
             assert np.mean(red | green) < 0.02
     assert garments["dress"] > garments["bag"] > 0
+
+
+def test_the_second_map_marks_all_garments(streets: list[StreetPhoto], phones: list[Masked], products: list[Masked]) -> None:
+    for sources in (STREET, PHONE, SHOP):
+        _, targets = Batches(streets[:1], phones, products, replace(QUIET, sources=sources, hinted=(1, 1, 1)))[0]
+        meant, worn = targets[..., 0], targets[..., 1]
+        assert not (meant[worn == 0] == GARMENT).any()
+        if sources != STREET:
+            np.testing.assert_array_equal(meant, worn)
+    inputs, targets = Batches(streets[:1], [], [], replace(QUIET, sources=STREET, whole=1))[0]
+    for view, target in zip(np.round((inputs + 1) * 127.5).astype(np.uint8)[:, ::2, ::2, :3], targets, strict=True):
+        red, green = near(view, RED), near(view, GREEN)
+        assert np.mean((target[..., 1] == GARMENT) != (red | green)) < 0.03  # the bag too, which is not meant
+        assert np.mean((target[..., 0] == GARMENT) != red) < 0.03
 
 
 def test_the_garment_that_a_view_is_framed_around_is_the_main_one(views: Views) -> None:
@@ -492,9 +514,9 @@ def test_single_garments_keep_their_masks(
 
 def test_the_network_draws_half_as_large_as_it_sees() -> None:
     model = network()
-    assert model.count_params() == 755_105 + 3 * 3 * 24  # with the guide's convolution
+    assert model.count_params() == 755_105 + 3 * 3 * 24 + 32 + 1  # with the guide's convolution, and another map
     assert model.input_shape == (None, 160, 160, 4)
-    assert model.output_shape == (None, 80, 80, 1)
+    assert model.output_shape == (None, 80, 80, 2)
     assert {"decode_10", "decode_20", "decode_40", "decode_80", "refine_40"} <= {layer.name for layer in model.layers}
 
 

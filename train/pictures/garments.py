@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fashion_classifier.labels import LABELS
-from fashion_classifier.segmentation import BoolArray, Segmenter
-from train.pictures.boxes import box_of, on_white, widened
+from fashion_classifier.masks import BoolArray, box_of, innermost, iou, widened
+from fashion_classifier.preprocessing import PLAIN_DISTANCE
+from fashion_classifier.segmentation import Segmenter
 from train.pictures.rows import Row
 from train.pictures.street import StreetGarment, StreetPhoto
 from train.pictures.targets import SHOES, target
@@ -39,7 +40,7 @@ class Garment:
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        return box_of(self.mask)
+        return box_of(self.mask > 0)
 
     @property
     def is_shoe(self) -> bool:
@@ -89,21 +90,17 @@ def worn_garments(photo: StreetPhoto, garments: Iterable[StreetGarment], segment
     return [Garment(photo.photo, _marked(mask), figure, targets[label]) for label, mask in shown]
 
 
-def innermost(mask: BoolArray) -> tuple[int, int]:
-    """The point (column, row) of an (H, W) mask that is farthest from its edge."""
-    depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
-    return int(column), int(row)
-
-
-def iou(found: BoolArray, true: BoolArray) -> float:
-    """Intersection over union of two masks of one shape, of which one at least is not empty."""
-    return float(np.count_nonzero(found & true) / np.count_nonzero(found | true))
+def on_white(photo: UInt8Array) -> UInt8Array:
+    """What stands out from the white around it in an (H, W, 3) photo: (H, W), 1 on it and on what it encloses."""
+    mask: UInt8Array = (photo.min(axis=2) < 255 - PLAIN_DISTANCE).astype(np.uint8)
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(mask, outlines, -1, (1,), cv2.FILLED)
+    return mask
 
 
 def _in_crop(photo: UInt8Array, mask: BoolArray, margin: float, segmenter: Segmenter) -> BoolArray:
     """What the segmentation marks in a crop around a garment."""
-    around = widened(box_of(mask.astype(np.uint8)), margin)
+    around = widened(box_of(mask), margin)
     found = np.zeros_like(mask)
     found[around] = segmenter(photo[around])
     return found

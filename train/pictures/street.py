@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from train.pictures.boxes import box_of, widened
+from fashion_classifier.masks import box_of, widened
 from train.pictures.splits import Split, split_of
 from train.pictures.targets import SHOES
 
@@ -144,7 +144,7 @@ class StreetPhoto:
     def garment(self, value: int) -> StreetGarment:
         """What has this value in `labels`."""
         mask = self.labels == value
-        box = box_of(mask.astype(np.uint8))
+        box = box_of(mask)
         garments = [number for number, name in enumerate(self.names) if name not in NO_GARMENT]
         share = float(mask.sum() / np.isin(self.labels[widened(box, 0)], garments).sum())
         return StreetGarment(self.number, self.names[value], self.photo, mask, box, share)

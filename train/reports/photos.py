@@ -32,10 +32,10 @@ from PIL import Image
 
 from fashion_classifier import LABELS, FashionClassifier, Prediction
 from fashion_classifier.images import to_rgb
+from fashion_classifier.masks import BoolArray, iou
 from train.networks.calibration import BINS, Reliability, plot_reliability, reliability
 from train.pictures import folder as own
 from train.pictures import people, phone, shop, things
-from train.pictures.garments import iou
 from train.pictures.grabcut import grabcut_mask
 from train.pictures.rows import Row
 from train.pictures.splits import Split
@@ -43,8 +43,6 @@ from train.pictures.street import MOST, STREET_LABELS, street_by_eye, street_gar
 from train.pictures.targets import SHOES
 from train.reports.contact_sheet import SIDE, contact_sheet
 from train.reports.thumbnails import plot_confusion, wilson
-
-BoolArray = npt.NDArray[np.bool_]
 
 SMALLEST = 0.01  # share of a street photo below which a garment is left out
 MARGIN = 0.1  # of a street garment's crop, on every side, as a share of the longer side of its bounding box

@@ -10,7 +10,8 @@ from fashion_classifier import LABELS
 from fashion_classifier.segmentation import Segmenter
 from tests.boxed_garments import BAG, BLUE, GREEN, RED, SHIRT, TROUSER, filled
 from tests.stand_ins import Finding, left_half
-from train.pictures.garments import found_garment, innermost, iou, product, single_garment, worn_garments
+from fashion_classifier.masks import innermost
+from train.pictures.garments import found_garment, on_white, product, single_garment, worn_garments
 from train.pictures.rows import Row
 from train.pictures.street import StreetPhoto
 from train.pictures.targets import SHOES, target
@@ -54,26 +55,13 @@ def test_what_is_found_in_a_picture(tmp_path: Path) -> None:
     assert found_garment(replace(row, accepted=()), segmenter).target.tolist() == [0] * 10
 
 
-@pytest.mark.parametrize(
-    ("mask", "point"),
-    [
-        (filled((9, 7), (2, 1, 5, 5), 1, 0), (4, 3)),
-        (filled((9, 7), (0, 0, 5, 5), 1, 0), (2, 2)),  # the picture's edge is one, too
-        (filled((9, 7), (8, 6, 1, 1), 1, 0), (8, 6)),
-        (filled((30, 7), (20, 1, 5, 5), 1, 0) | filled((30, 7), (2, 3, 20, 1), 1, 0), (22, 3)),  # not on the strap
-    ],
-)
-def test_the_innermost_point_by_hand(mask: UInt8Array, point: tuple[int, int]) -> None:
-    assert innermost(mask > 0) == point
-
-
-def test_iou_by_hand() -> None:
-    one = np.zeros((4, 4), bool)
-    two = one.copy()
-    one[:2], two[:, :2] = True, True  # 8 pixels each, 4 in common
-    assert iou(one, two) == 4 / 12
-    assert iou(one, one) == 1
-    assert iou(one, ~one) == 0
+def test_what_stands_out_from_white_is_filled() -> None:
+    photo = np.full((40, 40, 3), 250, np.uint8)  # near white: JPEG noise
+    photo[10:30, 10:30] = (255, 255, 200)
+    photo[15:20, 15:20] = 255  # a white print on it
+    expected = np.zeros((40, 40), np.uint8)
+    expected[10:30, 10:30] = 1
+    np.testing.assert_array_equal(on_white(photo), expected)
 
 
 # Worn garments
