@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from fashion_classifier.labels import LABELS
 
 FORMAT = 7
-PREPROCESSING_VERSION = "3"  # changes whenever the same picture and mask may give another canonical image or other forms
+PREPROCESSING_VERSION = "4"  # changes whenever the same picture and mask may give another canonical image or other forms
 MOST_BYTES = 1_000_000  # that are read of a manifest
 
 FormName = Literal["canonical", "canonical mirrored", "garment", "garment mirrored"]  # `fashion_classifier.forms.FORMS`

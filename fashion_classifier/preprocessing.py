@@ -21,7 +21,7 @@ from fashion_classifier.places import Box, Point, checked_box, checked_point, re
 from fashion_classifier.segmentation import default_segmenter
 
 SIZE = 28  # px, side of the canonical image
-VIEW_SIZE = 224  # px, side of the view of a photo
+VIEW_SIZE = 192  # px, side of the view of a photo: as in training, larger ones are less likely to be named rightly
 VIEW_SPAN = 1.15  # of the view, of the longer side of the garment's box: some of its surroundings shows
 PLAIN_DISTANCE = 13  # gray levels, 5 % of full scale: Zalando's tolerance when trimming
 PLAIN_SHARE = 0.9  # of the border that must lie within PLAIN_DISTANCE of its median to be a plain background
@@ -118,12 +118,12 @@ class CanonicalImage:
 
     @property
     def view(self) -> UInt8Array:
-        """The square around the garment in colour, (224, 224, 3) uint8."""
+        """The square around the garment in colour, (192, 192, 3) uint8."""
         return _cut_square(to_rgb(self.photo), self._square)
 
     @property
     def view_mask(self) -> UInt8Array:
-        """Where the garment is in `view`: (224, 224) uint8, 255 on it, 0 beside it, in between on its edge."""
+        """Where the garment is in `view`: (192, 192) uint8, 255 on it, 0 beside it, in between on its edge."""
         return _cut_square(self.mask.astype(np.uint8) * 255, self._square)
 
     @property
