@@ -368,7 +368,7 @@ def test_a_bundle_without_one_of_its_networks(variant: Callable[..., FashionClas
 def test_networks_in_each_others_place(variant: Callable[..., FashionClassifier]) -> None:
     folder = variant().bundle.path
     change(folder, experts__photo__members__1__file="thumbnail.tflite")
-    problem = "thumbnail.tflite has the shapes [(1, 28, 28, 1), (1, 10)], needed are [(1, 224, 224, 4), (1, 10)]."
+    problem = "thumbnail.tflite has the shapes [(1, 28, 28, 1), (1, 10)], needed are [(1, 192, 192, 4), (1, 10)]."
     with pytest.raises(InvalidBundleError, match=re.escape(problem)):
         FashionClassifier.from_pretrained(folder)
 

@@ -63,7 +63,7 @@ def test_a_form_is_rendered_once(tiny_bundles: dict[str, Path], monkeypatch: pyt
 
     monkeypatch.setattr(Form, "render", counted)
     one, other = ensemble.logits(IMAGES)
-    assert rendered == [(224, 224, 4)]
+    assert rendered == [(192, 192, 4)]
     np.testing.assert_array_equal(one, other)
 
 
@@ -71,7 +71,7 @@ def test_a_network_for_another_form_is_refused(tiny_bundles: dict[str, Path]) ->
     bundle = Bundle(tiny_bundles["thumbnail"])
     member = Member("garment", "thumbnail.tflite", "thumbnail.keras", "tiny", None, maps=False)
     problem = (
-        r"thumbnail\.tflite has the shapes \[\(1, 28, 28, 1\), \(1, 10\)\], needed are \[\(1, 224, 224, 4\), \(1, 10\)\]\."
+        r"thumbnail\.tflite has the shapes \[\(1, 28, 28, 1\), \(1, 10\)\], needed are \[\(1, 192, 192, 4\), \(1, 10\)\]\."
     )
     with pytest.raises(InvalidBundleError, match=problem):
         Ensemble(bundle.path, [member], bundle.read)

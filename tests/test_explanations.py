@@ -114,13 +114,13 @@ RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 @pytest.fixture
 def red_and_blue() -> CanonicalImage:
-    """A photo whose garment, 100 columns of red and 95 of blue, is seen pixel by pixel: 1.15 x 195 is 224."""
+    """A photo whose garment, 100 columns of red and 67 of blue, is seen pixel by pixel: 1.15 x 167 is 192."""
     photo = np.zeros((280, 320, 3), np.uint8)
     photo[:, :150], photo[:, 150:] = RED, BLUE
     mask = np.zeros((280, 320), np.bool_)
-    mask[70:170, 50:245] = True
+    mask[70:170, 50:217] = True
     image = canonicalize(photo, segment=lambda photo: mask)
-    assert image.view_geometry.box == (35, 8, 224, 224)
+    assert image.view_geometry.box == (37, 24, 192, 192)
     return image
 
 
@@ -137,20 +137,20 @@ def red_against_blue(red: float, blue: float) -> keras.Model:
     """Coat is what is red, and less so what is blue: maps (r - b) / 2 and (b - r) / 2 of inputs in [-1, 1]."""
     weights = np.zeros((2, 10), np.float32)
     weights[:, 4] = red, blue
-    return linear_network(224, [[0.5, -0.5], [0, 0], [-0.5, 0.5], [0, 0]], weights)
+    return linear_network(192, [[0.5, -0.5], [0, 0], [-0.5, 0.5], [0, 0]], weights)
 
 
 def test_gradcam_of_a_photo_by_hand(red_and_blue: CanonicalImage, tmp_path: Path) -> None:
     # the maps are 1 and -1 on red, -1 and 1 on blue; ReLU(w0 map0 + w1 map1) is 2 on red, nothing on blue
     bundle = bundle_of(tmp_path, linear_network(28, [[1.0, -1.0]], np.ones((2, 10), np.float32)), red_against_blue(3, 1))
     explanation = explain(Prediction(dict.fromkeys(LABELS, 0.1), 1.0, red_and_blue, bundle), target="Coat")
-    np.testing.assert_allclose(explanation.on_photo, columns(1, 0, (35, 8, 224, 224)), atol=1e-5)
-    # of the garment's 195 columns, 28 in the heatmap and 100 red: 28 x 100 / 195 = 14.4
+    np.testing.assert_allclose(explanation.on_photo, columns(1, 0, (37, 24, 192, 192)), atol=1e-5)
+    # of the garment's 167 columns, 28 in the heatmap and 100 red: 28 x 100 / 167 = 16.8
     assert explanation.heatmap.shape == (28, 28)
     column, row, _, height = red_and_blue.geometry.placed
     expected = np.zeros((28, 28))
-    expected[row : row + height, column : column + 14] = 1
-    expected[row : row + height, column + 14] = 28 * 100 / 195 - 14
+    expected[row : row + height, column : column + 16] = 1
+    expected[row : row + height, column + 16] = 28 * 100 / 167 - 16
     np.testing.assert_allclose(explanation.heatmap, expected, atol=1e-3)
 
 
@@ -158,9 +158,9 @@ def test_gradcam_of_a_mirrored_form_by_hand(red_and_blue: CanonicalImage, tmp_pa
     thumbnails = linear_network(28, [[1.0, -1.0]], np.ones((2, 10), np.float32))
     bundle = bundle_of(tmp_path, thumbnails, red_against_blue(3, 1), "garment mirrored")
     explanation = explain(Prediction(dict.fromkeys(LABELS, 0.1), 1.0, red_and_blue, bundle), target="Coat")
-    np.testing.assert_allclose(explanation.on_photo, columns(1, 0, (35, 8, 224, 224)), atol=1e-5)
-    assert explanation.heatmap[:, :14].max() == 1
-    assert explanation.heatmap[:, 15:].max() < 1e-3
+    np.testing.assert_allclose(explanation.on_photo, columns(1, 0, (37, 24, 192, 192)), atol=1e-5)
+    assert explanation.heatmap[:, :16].max() == 1
+    assert explanation.heatmap[:, 17:].max() < 1e-3
 
 
 def test_weights_in_half_precision_are_computed_with_in_single(red_and_blue: CanonicalImage, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_weights_in_half_precision_are_computed_with_in_single(red_and_blue: Can
     assert not np.isfinite(half.predict(FORMS["garment"].render([red_and_blue]), verbose=0)).all()
     bundle = bundle_of(tmp_path, linear_network(28, [[1.0, -1.0]], np.ones((2, 10), np.float32)), half)
     explanation = explain(Prediction(dict.fromkeys(LABELS, 0.1), 1.0, red_and_blue, bundle), target="Coat")
-    np.testing.assert_allclose(explanation.on_photo, columns(1, 0, (35, 8, 224, 224)), atol=1e-3)
+    np.testing.assert_allclose(explanation.on_photo, columns(1, 0, (37, 24, 192, 192)), atol=1e-3)
 
 
 @pytest.mark.parametrize("method", METHODS)

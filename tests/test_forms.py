@@ -12,7 +12,7 @@ from fashion_classifier.forms import FORMS
 from fashion_classifier.manifest import FormName
 
 NAMES: tuple[FormName, ...] = get_args(FormName)
-BOX = (50, 70, 195, 100)  # left, top, width, height of the garment: the view is a crop, 1.15 x 195 = 224 px from (35, 8)
+BOX = (50, 70, 167, 100)  # left, top, width, height of the garment: the view is a crop, 1.15 x 167 = 192 px from (37, 24)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def image() -> CanonicalImage:
 
 
 def cropped(values: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
-    return values[8:232, 35:259].astype(np.float64)
+    return values[24:216, 37:229].astype(np.float64)
 
 
 def test_the_forms_are_those_of_a_manifest() -> None:
@@ -59,10 +59,10 @@ def test_garment_has_the_mask_for_a_fourth_channel(image: CanonicalImage) -> Non
 
 def test_the_edge_of_a_mask_is_averaged_where_the_view_shrinks() -> None:
     mask = np.zeros((560, 560), np.bool_)
-    mask[180:380, 85:475] = True  # a view of 448 px from 56, each of its pixels 2 x 2 of the photo: an odd column is half full
+    mask[180:380, 85:419] = True  # a view of 384 px from (60, 88), each of its pixels 2 x 2 of the photo: an odd column is half full
     image = canonicalize(np.random.default_rng(1).integers(0, 256, (560, 560, 3), np.uint8), segment=lambda photo: mask)
     channel = FORMS["garment"].draw(image)[..., 3]
-    assert channel[62, 13:16].tolist() == [0, 128, 255]  # columns 82-83, 84-85 and 86-87
+    assert channel[62, 11:14].tolist() == [0, 128, 255]  # columns 82-83, 84-85 and 86-87
 
 
 @pytest.mark.parametrize("name", ["canonical", "garment"])
@@ -76,10 +76,10 @@ def test_mirrored_is_the_mirror_image(image: CanonicalImage, name: FormName) -> 
 def test_a_map_lands_where_its_pixels_came_from(image: CanonicalImage, name: FormName) -> None:
     """A bright patch of the photo, left of the middle: where a form is brightest, the map drawn back is."""
     photo = np.full((280, 320, 3), 255, np.uint8)
-    photo[70:170, 50:245] = 200
+    photo[70:170, 50:217] = 200
     photo[100:130, 60:100] = 0  # dark is light in the canonical form
     mask = np.zeros((280, 320), np.bool_)
-    mask[70:170, 50:245] = True
+    mask[70:170, 50:217] = True
     form, image = FORMS[name], canonicalize(photo, segment=lambda photo: mask)
     drawn = form.draw(image)[..., 0]
     found = (drawn > 150) if name.startswith("canonical") else (drawn < 50)

@@ -69,9 +69,9 @@ def test_a_file_that_is_no_network_is_refused(tmp_path: Path, content: bytes) ->
 
 def test_the_answer_is_known_by_its_shape_among_other_outputs(tiny_bundles: dict[str, Path]) -> None:
     path = tiny_bundles["one look"] / "photo.tflite"  # its second output are maps
-    inputs = np.random.default_rng(0).uniform(-1, 1, (3, 224, 224, 4)).astype(np.float32)
-    logits = Network(path, inputs=(1, 224, 224, 4), outputs=(1, 10)).run(inputs)
-    maps = Network(path, inputs=(1, 224, 224, 4), outputs=(1, 4, 4, 4)).run(inputs)
+    inputs = np.random.default_rng(0).uniform(-1, 1, (3, 192, 192, 4)).astype(np.float32)
+    logits = Network(path, inputs=(1, 192, 192, 4), outputs=(1, 10)).run(inputs)
+    maps = Network(path, inputs=(1, 192, 192, 4), outputs=(1, 4, 4, 4)).run(inputs)
     assert (logits.shape, maps.shape) == ((3, 10), (3, 4, 4, 4))
     network = keras.models.load_model(path.with_suffix(".keras"), compile=False)
     np.testing.assert_allclose(logits, network.predict(inputs, verbose=0), rtol=1e-4, atol=1e-3)

@@ -87,14 +87,14 @@ def keep_promises(canonical: CanonicalImage) -> None:
 def keep_promises_of_the_view(canonical: CanonicalImage) -> None:
     geometry = canonical.view_geometry
     column, row, columns, rows = geometry.placed
-    assert (geometry.photo_size, geometry.canvas) == (canonical.geometry.photo_size, 224)
-    assert 0 <= column < column + columns <= 224
-    assert 0 <= row < row + rows <= 224
+    assert (geometry.photo_size, geometry.canvas) == (canonical.geometry.photo_size, 192)
+    assert 0 <= column < column + columns <= 192
+    assert 0 <= row < row + rows <= 192
     (left, top, width, height), (inner_left, inner_top, inner_width, inner_height) = geometry.box, canonical.geometry.box
     assert left <= inner_left < inner_left + inner_width <= left + width <= geometry.photo_size[0]
     assert top <= inner_top < inner_top + inner_height <= top + height <= geometry.photo_size[1]
-    assert canonical.view.shape == (224, 224, 3)
-    assert canonical.view_mask.shape == (224, 224)
+    assert canonical.view.shape == (192, 192, 3)
+    assert canonical.view_mask.shape == (192, 192)
     assert canonical.view.dtype == canonical.view_mask.dtype == np.uint8
 
 
@@ -454,39 +454,39 @@ def photographed(size: tuple[int, int], box: tuple[int, int, int, int], grain: i
 
 
 def test_a_view_of_its_own_size_is_a_crop() -> None:
-    image = photographed((320, 280), (50, 70, 195, 100))
-    # 1.15 x 195 = 224.25, so 224; (2 x 50 + 195 - 224) / 2 = 35.5, rounded down; (2 x 70 + 100 - 224) / 2 = 8
-    assert image.view_geometry == Geometry((320, 280), (35, 8, 224, 224), (0, 0, 224, 224), canvas=224)
-    np.testing.assert_array_equal(image.view, image.photo[8:232, 35:259])
+    image = photographed((320, 280), (50, 70, 167, 100))
+    # 1.15 x 167 = 192.05, so 192; (2 x 50 + 167 - 192) / 2 = 37.5, rounded down; (2 x 70 + 100 - 192) / 2 = 24
+    assert image.view_geometry == Geometry((320, 280), (37, 24, 192, 192), (0, 0, 192, 192), canvas=192)
+    np.testing.assert_array_equal(image.view, image.photo[24:216, 37:229])
 
 
 def test_a_view_of_twice_its_size_is_averaged() -> None:
-    image = photographed((560, 560), (85, 180, 390, 200), grain=2)
-    # 1.15 x 390 = 448.5, the even 448; (2 x 85 + 390 - 448) / 2 = 56; (2 x 180 + 200 - 448) / 2 = 56
-    assert image.view_geometry == Geometry((560, 560), (56, 56, 448, 448), (0, 0, 224, 224), canvas=224)
-    np.testing.assert_array_equal(image.view, image.photo[56:504:2, 56:504:2])
+    image = photographed((560, 560), (85, 180, 334, 200), grain=2)
+    # 1.15 x 334 = 384.1, the even 384; (2 x 85 + 334 - 384) / 2 = 60; (2 x 180 + 200 - 384) / 2 = 88
+    assert image.view_geometry == Geometry((560, 560), (60, 88, 384, 384), (0, 0, 192, 192), canvas=192)
+    np.testing.assert_array_equal(image.view, image.photo[88:472:2, 60:444:2])
 
 
 def test_a_view_beyond_the_photo_repeats_its_edge() -> None:
-    image = photographed((195, 100), (0, 0, 195, 100))
-    # left (195 - 224) / 2 = -14.5, rounded down; top (100 - 224) / 2 = -62
-    assert image.view_geometry == Geometry((195, 100), (0, 0, 195, 100), (15, 62, 195, 100), canvas=224)
-    np.testing.assert_array_equal(image.view, np.pad(image.photo, ((62, 62), (15, 14), (0, 0)), mode="edge"))
+    image = photographed((167, 100), (0, 0, 167, 100))
+    # left (167 - 192) / 2 = -12.5, rounded down; top (100 - 192) / 2 = -46
+    assert image.view_geometry == Geometry((167, 100), (0, 0, 167, 100), (13, 46, 167, 100), canvas=192)
+    np.testing.assert_array_equal(image.view, np.pad(image.photo, ((46, 46), (13, 12), (0, 0)), mode="edge"))
 
 
 def test_a_map_over_the_view_lands_on_what_the_view_shows() -> None:
-    image = photographed((320, 280), (50, 70, 195, 100))
-    values = np.random.default_rng(2).random((224, 224)).astype(np.float32)
+    image = photographed((320, 280), (50, 70, 167, 100))
+    values = np.random.default_rng(2).random((192, 192)).astype(np.float32)
     projected = image.view_geometry.project(values)
-    np.testing.assert_array_equal(projected[8:232, 35:259], values)
-    assert not projected[~inside((320, 280), (35, 8, 224, 224))].any()
-    small = photographed((195, 100), (0, 0, 195, 100))
-    np.testing.assert_array_equal(small.view_geometry.project(values), values[62:162, 15:210])
+    np.testing.assert_array_equal(projected[24:216, 37:229], values)
+    assert not projected[~inside((320, 280), (37, 24, 192, 192))].any()
+    small = photographed((167, 100), (0, 0, 167, 100))
+    np.testing.assert_array_equal(small.view_geometry.project(values), values[46:146, 13:180])
 
 
 def test_where_the_garment_is_in_the_view() -> None:
-    size, box = (320, 280), (50, 70, 195, 100)
-    np.testing.assert_array_equal(photographed(size, box).view_mask, inside(size, box)[8:232, 35:259] * 255)
+    size, box = (320, 280), (50, 70, 167, 100)
+    np.testing.assert_array_equal(photographed(size, box).view_mask, inside(size, box)[24:216, 37:229] * 255)
 
 
 # Anything at all
@@ -508,7 +508,7 @@ def test_extreme_pictures(shape: tuple[int, int], content: str) -> None:
     canonical = canonicalize(pictures[content])
     keep_promises(canonical)
     assert np.isfinite(canonical.geometry.project(np.ones((28, 28)))).all()
-    assert canonical.geometry.pick(canonical.view_geometry.project(np.ones((224, 224)))).max() == pytest.approx(1)
+    assert canonical.geometry.pick(canonical.view_geometry.project(np.ones((192, 192)))).max() == pytest.approx(1)
     if content in ("white", "black"):
         assert not canonical.pixels.any()
 

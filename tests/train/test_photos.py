@@ -255,9 +255,9 @@ def test_an_enlarged_image_is_dark_on_white_and_cut_out_with_its_holes() -> None
     thumbnail[12:15, 12:15] = 0  # white in the picture
     top = enlarged(thumbnail, target(["Pullover"]), 0.0, np.random.default_rng(0))
     # two pixels of border and seven of the picture to each; an edge is blurred over half a pixel or so
-    assert top.photo.shape == (224, 224, 3)
-    assert top.box == pytest.approx(((8 + 2) * 7, (4 + 2) * 7, 12 * 7, 20 * 7), abs=7)
-    assert np.mean(top.mask > 0) * 224**2 == pytest.approx(top.box[2] * top.box[3], rel=0.02)  # the hole is 3 % of it
+    assert top.photo.shape == (192, 192, 3)
+    assert top.box == pytest.approx(((8 + 2) * 6, (4 + 2) * 6, 12 * 6, 20 * 6), abs=6)
+    assert np.mean(top.mask > 0) * 192**2 == pytest.approx(top.box[2] * top.box[3], rel=0.02)  # the hole is 3 % of it
     assert top.figure is top.mask
     np.testing.assert_allclose(top.photo[60:80, 80:140], 255 - 200, atol=1)
     assert (top.photo[:30] == 255).all()
@@ -352,7 +352,7 @@ def test_the_network_has_ten_outputs() -> None:
     assert model.name == Recipe.architecture == "efficientnet-lite1"
     guide = 3 * 3 * 24
     assert model.count_params() == 4_189_344 + guide + 1280 * 10 + 10
-    assert model.input_shape == (None, 224, 224, 4)
+    assert model.input_shape == (None, 192, 192, 4)
     assert model.output_shape == (None, 10)
     assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [0.3]
 
