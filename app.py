@@ -1,4 +1,4 @@
-"""The Space: the page, and the endpoints /predict and /explain for `gradio_client`."""
+"""The Space: the page, and the endpoints /predict, /garments and /explain for `gradio_client`."""
 
 import base64
 import csv
@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import gradio as gr
 import numpy as np
 from gradio.data_classes import ImageData
 from gradio_client.utils import is_file_obj_with_meta
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from pydantic import model_validator
 
 from fashion_classifier import (
@@ -28,13 +28,15 @@ from fashion_classifier import (
     FashionClassifier,
     FashionClassifierError,
     InvalidImageError,
+    InvalidPlaceError,
     Prediction,
     explain,
 )
 from fashion_classifier.decoding import FORMATS, is_heic
 from fashion_classifier.explanations import Method
-from fashion_classifier.images import load_image, to_rgb
+from fashion_classifier.images import load_image, load_sized, to_rgb
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, journal_from_environment
+from fashion_classifier.places import Point, reduced_point
 
 EXAMPLES = Path(__file__).parent / "examples"
 REPORT = Path(__file__).parent / "report"  # what train.reports.compare wrote
@@ -43,6 +45,12 @@ PREDICTED = "the answer"  # the target of an explanation unless another name is 
 NOT_SHOWN = (b"II*\0", b"MM\0*", *(b"P%d" % kind for kind in range(1, 7)))  # by most browsers: how TIFF and PPM files start
 MAX_DATA_URL = 20_000_000  # characters, three quarters as many bytes; uploads have max_file_size
 NOT_SURE = "Not sure: this may be none of the ten"
+Meant = Point | int | None
+"""Which garment of a picture: the one at a point, the one of that number in the list of all, or the main one."""
+Answered = tuple[str, str, Meant]
+"""A picture's file, the answer's event in the journal, "" where there is none, and which garment was asked about."""
+Outlines = Sequence[tuple[str, list[list[tuple[int, int]]]]]
+"""Each garment's name and contours."""
 LAUNCH_OPTIONS: dict[str, Any] = {
     "theme": gr.themes.Soft(),
     "css": "#thumbnail img {image-rendering: pixelated} "
@@ -62,20 +70,39 @@ classifier, fallback_reason = FashionClassifier.from_pretrained_or_default()
 journal = journal_from_environment(Path(__file__).parent / "journal")
 
 
-def predict_endpoint(image: dict[str, Any] | None) -> dict[str, Any]:
+def predict_endpoint(image: dict[str, Any] | None, at: Point | None = None) -> dict[str, Any]:
     """Name the garment in a picture.
 
     Args:
         image: A picture file: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, PPM or HEIC.
+        at: A point on the garment that is meant, of several: [x, y] in pixels of the upright picture, from its upper left one.
+            Null for the main garment.
 
     Returns:
         label (one of ten), confidence in [0, 1], uncertain (true: probably none of the ten), typicality in [0, 1] (how much
-        the picture is like what the network knows), message (the answer in words), top (the three most probable names with
-        their probabilities), probabilities of all ten, model_version, model_commit (null: the embedded model), fallback (why
-        the embedded model stands in for the configured one; null: it does not).
+        the picture is like what the network knows), box (around the garment: left, top, width and height in pixels of the
+        upright picture), message (the answer in words), top (the three most probable names with their probabilities),
+        probabilities of all ten, model_version, model_commit (null: the embedded model), fallback (why the embedded model
+        stands in for the configured one; null: it does not).
     """
-    prediction, _ = _recorded(image)
+    prediction, _ = _recorded(image, at)
     return _to_dict(prediction)
+
+
+def garments_endpoint(image: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Name every garment in a picture, such as all that a person wears.
+
+    Args:
+        image: A picture file, as for /predict.
+
+    Returns:
+        An object for each garment that is one of the ten, as /predict gives it, the most prominent first; an empty list where
+        there is none.
+    """
+    if not image:
+        raise _error("No picture was received; give one as an image file.")
+    with _told():
+        return [_to_dict(prediction) for prediction in classifier.find_garments(_file(image))]
 
 
 def explain_endpoint(
@@ -93,7 +120,7 @@ def explain_endpoint(
         nothing that speaks for the target), heatmap (28 rows of 28 numbers in [0, 1] over the canonical image) and
         prediction (what /predict gives).
     """
-    prediction, _ = _recorded(image)
+    prediction, _ = _recorded(image, None)
     explanation = _explained(prediction, target, method)
     return explanation.overlay(), {
         "target": explanation.target,
@@ -112,39 +139,72 @@ def show_picture(image: dict[str, Any]) -> Any:
         return Image.fromarray(load_image(_file(image)))
 
 
-def show_prediction(image: dict[str, Any] | None) -> tuple[Any, ...]:
-    """The page's answer: verdict, bars, what the model saw in three pictures, the model version, the picture's file with the
-    journal's event, and nothing in place of the former picture's heat map and its sentence."""
+def show_prediction(image: dict[str, Any] | None, meant: Meant = None, outlines: Outlines = ()) -> tuple[Any, ...]:
+    """The page's answer: verdict, bars, what the model saw in three pictures, the model version, what was answered, and nothing
+    in place of the former picture's heat map and its sentence."""
     if image is None or _is_not_shown(image):
         return "", None, None, None, None, "", None, None, ""
-    prediction, event = _recorded(image)
+    prediction, event = _recorded(image, meant)
     verdict = f"## {_verdict(prediction)}\n{_reason(prediction)}"
-    seen = _isolated(prediction), _view(prediction), _enlarged(prediction)
-    answered = (image["path"], event) if event else None
-    return verdict, prediction.probabilities, *seen, _provenance(prediction), answered, None, ""
+    seen = _isolated(prediction, outlines), _view(prediction), _enlarged(prediction)
+    return verdict, prediction.probabilities, *seen, _provenance(prediction), (image["path"], event, meant), None, ""
 
 
-def show_explanation(image: dict[str, Any] | None, target: str, method: Method) -> tuple[Image.Image | None, str]:
-    """The page's heat map and a sentence on it."""
+def show_garments(image: dict[str, Any] | None) -> tuple[Any, Any, Outlines]:
+    """All garments of a picture: drawn on it, their names to choose from, and their outlines; nothing where it is one."""
+    none = gr.skip(), gr.update(choices=[], value=None, visible=False), ()
     if image is None or _is_not_shown(image):
+        return none
+    with _told():
+        garments = classifier.find_garments(_file(image))
+    if len(garments) < 2:
+        return none
+    outlines = [(garment.label, _outline(garment)) for garment in garments]
+    names = [(f"{garment.label}, {garment.confidence:.0%}", number) for number, garment in enumerate(garments)]
+    return _isolated(garments[0], outlines), gr.update(choices=names, value=0, visible=True), outlines
+
+
+def show_chosen(image: dict[str, Any] | None, number: int | None, outlines: Outlines) -> tuple[Any, ...]:
+    """The page's answer on one of the garments that were found."""
+    return (gr.skip(),) * 9 if number is None else show_prediction(image, number, outlines)
+
+
+def show_tapped(image: dict[str, Any] | None, outlines: Outlines, tap: gr.SelectData) -> tuple[Any, ...]:
+    """The page's answer on what was tapped in the uploaded picture, and no garment chosen by name."""
+    return *show_prediction(image, tuple(tap.index), outlines), None
+
+
+def show_tapped_drawing(image: dict[str, Any] | None, outlines: Outlines, tap: gr.SelectData) -> tuple[Any, ...]:
+    """As `show_tapped`, of the picture that `_isolated` drew, which may be smaller or larger."""
+    if image is None:
+        return (gr.skip(),) * 10
+    with _told():
+        photo, size = load_sized(_file(image))
+    drawn = _at_least(Image.fromarray(photo)).size
+    return *show_prediction(image, reduced_point(tuple(tap.index), drawn, size), outlines), None
+
+
+def show_explanation(
+    image: dict[str, Any] | None, answered: Answered | None, target: str, method: Method
+) -> tuple[Image.Image | None, str]:
+    """The page's heat map and a sentence on it."""
+    if image is None or answered is None or _is_not_shown(image):
         return None, ""
-    explanation = _explained(_predict(image), target, method)  # the prediction is in the journal already
+    explanation = _explained(_predict(image, answered[2]), target, method)  # the prediction is in the journal already
     overlay = _at_least(explanation.overlay())
     if explanation.empty:
         return overlay, f"The map is empty: {explanation.method} finds nothing that speaks for {explanation.target}."
     return overlay, f"Red speaks most for **{explanation.target}**."
 
 
-def send_correction(
-    image: dict[str, Any] | None, answered: tuple[str, str] | None, label: str | None, keep_picture: bool
-) -> str:
-    """Write down what a visitor says that the picture shows; `answered` is the last picture's file and event."""
+def send_correction(image: dict[str, Any] | None, answered: Answered | None, label: str | None, keep_picture: bool) -> str:
+    """Write down what a visitor says that the picture, or the garment in it that was asked about, shows."""
     if image is None or not label or not answered:
         raise _error("Choose a picture and its right name first.")
-    path, event = answered
+    path, event, meant = answered
     if path != image["path"]:
         raise _error("This picture's answer is still on its way; send once it is there.")
-    prediction = _predict(image)
+    prediction = _predict(image, meant)
     try:
         journal.correct(event, prediction, label, keep_picture=bool(keep_picture))
     except (OSError, ValueError) as error:
@@ -177,12 +237,17 @@ def _error(text: str) -> gr.Error:
     return gr.Error(html.escape(text, quote=False), print_exception=False)
 
 
-def _predict(image: dict[str, Any] | None) -> Prediction:
+def _predict(image: dict[str, Any] | None, meant: Meant) -> Prediction:
     """The library's answer to what Gradio received."""
     if not image:
         raise _error("No picture was received; give one as an image file.")
     with _told():
-        return classifier.predict(_file(image))
+        if isinstance(meant, int):
+            garments = classifier.find_garments(_file(image))
+            if meant >= len(garments):
+                raise _error("That garment is of another picture.")
+            return garments[meant]
+        return classifier.predict(_file(image), at=meant)
 
 
 @contextmanager
@@ -193,6 +258,8 @@ def _told() -> Iterator[None]:
     except InvalidImageError as error:
         # the problem only: the accepted Python types mean nothing here
         raise _error(f"{error.problem} Accepted: {', '.join(FORMATS)} files.") from error
+    except InvalidPlaceError as error:
+        raise _error(str(error)) from error
 
 
 def _explained(prediction: Prediction, target: str | None, method: Method) -> Explanation:
@@ -202,10 +269,10 @@ def _explained(prediction: Prediction, target: str | None, method: Method) -> Ex
         raise _error(str(error)) from error
 
 
-def _recorded(image: dict[str, Any] | None) -> tuple[Prediction, str]:
+def _recorded(image: dict[str, Any] | None, meant: Meant) -> tuple[Prediction, str]:
     """The answer and its event in the journal; "" where the journal cannot be written, which must not stop an answer."""
     start = time.perf_counter()
-    prediction = _predict(image)
+    prediction = _predict(image, meant)
     try:
         return prediction, journal.record(prediction, time.perf_counter() - start)
     except OSError as error:
@@ -265,15 +332,28 @@ def _provenance(prediction: Prediction) -> str:
     return text if fallback_reason is None else f"{text}\n\nThe embedded model answers: {html.escape(fallback_reason)}"
 
 
-def _isolated(prediction: Prediction) -> Image.Image:
-    """The photo dimmed where no garment was found, with the crop's frame."""
+def _isolated(prediction: Prediction, outlines: Outlines) -> Image.Image:
+    """The photo dimmed where the garment was not found, with the crop's frame; and all garments outlined, with their names."""
     image = prediction.image
     photo = to_rgb(image.photo)
-    shown = np.where(image.mask[..., np.newaxis], photo, photo // 4)
+    shown = np.where(image.mask[..., np.newaxis], photo, photo // (2 if outlines else 4))
     left, top, width, height = image.geometry.box
     thickness = max(1, max(shown.shape) // 150)
+    for _, contours in outlines:
+        cv2.polylines(shown, [np.array(contour, np.int32) for contour in contours], True, (255, 255, 255), thickness)
     cv2.rectangle(shown, (left, top), (left + width - 1, top + height - 1), (255, 120, 0), thickness)
-    return _at_least(Image.fromarray(shown))
+    drawn = Image.fromarray(shown)
+    draw, font = ImageDraw.Draw(drawn), ImageFont.load_default(max(10, max(shown.shape) // 25))
+    for label, contours in outlines:
+        middle = np.mean(max(contours, key=len), axis=0)
+        draw.text(tuple(middle), label, "white", font, "mm", stroke_width=2, stroke_fill="black")
+    return _at_least(drawn)
+
+
+def _outline(prediction: Prediction) -> list[list[tuple[int, int]]]:
+    """The contours of a garment, each a list of points (column, row) in pixels of the reduced photo."""
+    contours, _ = cv2.findContours(prediction.image.mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_TC89_L1)
+    return [contour[:, 0].tolist() for contour in contours]
 
 
 def _view(prediction: Prediction) -> Image.Image:
@@ -340,6 +420,7 @@ def build() -> gr.Blocks:
                     picture.data_model = PictureData
                 with gr.Column():
                     verdict = gr.Markdown(elem_id="verdict")
+                    garments = gr.Radio(label="Garments in this picture", visible=False, elem_id="garments")
                     bars = gr.Label(label="Probabilities", num_top_classes=3, show_heading=False, elem_id="bars")
                     version = gr.Markdown(elem_id="version")
             gr.Examples(
@@ -347,7 +428,7 @@ def build() -> gr.Blocks:
             )
             view: dict[str, Any] = {"format": "png", "interactive": False, "height": 300, "buttons": ["download", "fullscreen"]}
             with gr.Row():
-                isolated = gr.Image(label="Garment found", elem_id="isolated", **view)
+                isolated = gr.Image(label="Garment found; tap another", elem_id="isolated", **view)
                 seen = gr.Image(label="Seen by the network", elem_id="seen", **view)
                 thumbnail = gr.Image(label="In 28x28 pixels", elem_id="thumbnail", **view)
                 with gr.Column():
@@ -357,7 +438,7 @@ def build() -> gr.Blocks:
                 target = gr.Dropdown([PREDICTED, *LABELS], value=PREDICTED, label="Explain", elem_id="target")
                 method = gr.Dropdown(METHODS, value="gradcam", label="Method", elem_id="method")
 
-            answered = gr.State(None)
+            answered, outlines = gr.State(None), gr.State(())
             with gr.Accordion("Is the answer wrong?", open=False, elem_id="correction"):
                 right = gr.Dropdown([*LABELS, NONE_OF_THE_TEN], value=None, label="The right name", elem_id="right")
                 keep = gr.Checkbox(label="Keep my picture, so that the network can learn from it")
@@ -368,29 +449,27 @@ def build() -> gr.Blocks:
             # preprocess=False: Gradio's own decoding drops transparency and clips 16-bit gray; the library decodes.
             replaced = picture.upload(show_picture, picture, picture, preprocess=False, api_visibility="private", **MODEL_CALLS)
             picture.clear(None, None, None, cancels=[replaced], api_visibility="private")
-            shown = picture.change(
-                show_prediction,
-                picture,
-                answers,
-                preprocess=False,
-                api_visibility="private",
-                **MODEL_CALLS,
+            private: dict[str, Any] = {"preprocess": False, "api_visibility": "private"}
+            shown = picture.change(show_prediction, picture, answers, **private, **MODEL_CALLS)
+            chosen = garments.input(show_chosen, [picture, garments, outlines], answers, **private, **MODEL_CALLS)
+            tapped = [
+                component.select(function, [picture, outlines], [*answers, garments], **private, **MODEL_CALLS)
+                for component, function in ((picture, show_tapped), (isolated, show_tapped_drawing))
+            ]
+            explanation: dict[str, Any] = (
+                {
+                    "fn": show_explanation,
+                    "inputs": [picture, answered, target, method],
+                    "outputs": reasons,
+                }
+                | private
+                | EXPLANATIONS
             )
-            explanation: dict[str, Any] = {
-                "fn": show_explanation,
-                "inputs": [picture, target, method],
-                "outputs": reasons,
-                "preprocess": False,
-                "api_visibility": "private",
-            } | EXPLANATIONS
-            shown.success(**explanation, trigger_mode="always_last")  # the map of a picture that is gone must not stay
+            shown.success(show_garments, picture, [isolated, garments, outlines], **private, **MODEL_CALLS)
+            for told in (shown, chosen, *tapped):
+                told.success(**explanation, trigger_mode="always_last")  # the map of what is gone must not stay
             # a picture that cannot be read must not leave the former one's answer standing
-            shown.failure(
-                lambda: show_prediction(None),
-                None,
-                answers,
-                api_visibility="private",
-            )
+            shown.failure(lambda: show_prediction(None), None, answers, api_visibility="private")
             shown.then(lambda: "", None, thanks, api_visibility="private")
             send.click(
                 send_correction,
@@ -406,8 +485,10 @@ def build() -> gr.Blocks:
             _show_comparison()
 
         answer, reason, heat = gr.JSON(visible=False), gr.JSON(visible=False), gr.Image(format="png", visible=False)
+        point, every = gr.JSON(visible=False, label="at"), gr.JSON(visible=False)
         endpoint = gr.Button(visible=False)
-        endpoint.click(predict_endpoint, picture, answer, preprocess=False, api_name="predict", **MODEL_CALLS)
+        endpoint.click(predict_endpoint, [picture, point], answer, preprocess=False, api_name="predict", **MODEL_CALLS)
+        endpoint.click(garments_endpoint, picture, every, preprocess=False, api_name="garments", **MODEL_CALLS)
         endpoint.click(
             explain_endpoint, [picture, target, method], [heat, reason], preprocess=False, api_name="explain", **EXPLANATIONS
         )

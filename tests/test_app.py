@@ -17,7 +17,8 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 import app
-from fashion_classifier import LABELS, explain, predict
+from fashion_classifier import LABELS, explain, find_garments, predict
+from fashion_classifier.masks import innermost
 from fashion_classifier.monitoring import Journal, read_events
 
 
@@ -44,6 +45,23 @@ def test_the_client_gets_the_librarys_answers(client: Client, example_labels: di
         assert answer["fallback"] is None
         assert answer["top"] == [list(pair) for pair in expected.top(3)]
         assert (answer["message"] == "Not sure: this may be none of the ten") == expected.uncertain
+
+
+def test_a_point_and_all_garments(client: Client, outfit: Path) -> None:
+    garments = client.predict(handle_file(outfit), api_name="/garments")
+    expected = find_garments(outfit)
+    assert [garment["label"] for garment in garments] == [garment.label for garment in expected]
+    assert len(garments) > 1
+    for garment, found in zip(garments, expected, strict=True):
+        assert {key: garment[key] for key in found.to_dict()} == found.to_dict()
+    column, row = innermost(expected[1].image.mask)
+    answer = client.predict(handle_file(outfit), [column, row], api_name="/predict")
+    assert answer["probabilities"] == predict(outfit, at=(column, row)).probabilities
+    assert answer["label"] == expected[1].label != expected[0].label
+    with pytest.raises(AppError, match=r"The point \(4000, 0\) lies outside the picture; the picture has 240x500 pixels"):
+        client.predict(handle_file(outfit), [4000, 0], api_name="/predict")
+    with pytest.raises(AppError, match=r"at takes a point \(x, y\) in pixels, received 'top'"):
+        client.predict(handle_file(outfit), "top", api_name="/predict")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +95,7 @@ def test_explain_needs_only_a_picture(client: Client) -> None:
 
 def test_endpoints_and_their_documentation(client: Client) -> None:
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert sorted(endpoints) == ["/explain", "/predict"]
+    assert sorted(endpoints) == ["/explain", "/garments", "/predict"]
     assert [parameter["parameter_name"] for parameter in endpoints["/predict"]["parameters"]] == ["image"]
     assert [parameter["parameter_name"] for parameter in endpoints["/explain"]["parameters"]] == ["image", "target", "method"]
     assert endpoints["/predict"]["description"].startswith("Name the garment in a picture.")
@@ -175,11 +193,12 @@ def test_a_journal_that_cannot_be_written_stops_no_answer(monkeypatch: pytest.Mo
     image = {"path": "examples/coat.jpg"}
     assert app.predict_endpoint(image)["label"] == predict("examples/coat.jpg").label
     answered = app.show_prediction(image)[6]
-    assert answered is None
+    assert answered == ("examples/coat.jpg", "", None)
+    for event in ("", "event"):
+        with pytest.raises(gr.Error, match="The correction could not be noted"):
+            app.send_correction(image, ("examples/coat.jpg", event, None), "Coat", False)
     with pytest.raises(gr.Error, match="Choose a picture and its right name first"):
-        app.send_correction(image, answered, "Coat", False)
-    with pytest.raises(gr.Error, match="The correction could not be noted"):
-        app.send_correction(image, ("examples/coat.jpg", "event"), "Coat", False)
+        app.send_correction(image, None, "Coat", False)
 
 
 def test_a_correction_belongs_to_the_picture_that_was_answered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -196,11 +196,11 @@ def test_places_that_are_none() -> None:
         predict(THUMBNAIL, at=(28, 3))
     with pytest.raises(InvalidPlaceError, match="Received a point and a box; give one of them; the picture has 28x28 pixels"):
         predict(THUMBNAIL, at=(2, 3), box=(1, 1, 4, 4))
-    with pytest.raises(InvalidImageError, match="Cannot read the file 'nowhere.jpg'"):
+    with pytest.raises(InvalidImageError, match=r"Cannot read the file 'nowhere\.jpg'"):
         predict("nowhere.jpg", at=(0, 0))
     for place in ({"at": (0, 0)}, {"box": (0, 0, 2, 2)}):
         with pytest.raises(TypeError, match=r"A point or a box is for one picture, received an iterable of pictures\."):
-            predict([THUMBNAIL], **place)  # type: ignore[call-overload]
+            predict([THUMBNAIL], **place)
 
 
 def test_points_are_those_of_the_upright_picture() -> None:

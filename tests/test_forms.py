@@ -59,7 +59,7 @@ def test_garment_has_the_mask_for_a_fourth_channel(image: CanonicalImage) -> Non
 
 def test_the_edge_of_a_mask_is_averaged_where_the_view_shrinks() -> None:
     mask = np.zeros((560, 560), np.bool_)
-    mask[180:380, 85:419] = True  # a view of 384 px from (60, 88), each of its pixels 2 x 2 of the photo: an odd column is half full
+    mask[180:380, 85:419] = True  # a view of 384 px from (60, 88), each pixel 2 x 2 of the photo: an odd column is half full
     image = canonicalize(np.random.default_rng(1).integers(0, 256, (560, 560, 3), np.uint8), segment=lambda photo: mask)
     channel = FORMS["garment"].draw(image)[..., 3]
     assert channel[62, 11:14].tolist() == [0, 128, 255]  # columns 82-83, 84-85 and 86-87

@@ -1,5 +1,6 @@
 """The page in a real browser: Debian's Chromium, or Playwright's own."""
 
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -10,8 +11,9 @@ import pytest
 from PIL import Image
 
 import app
-from fashion_classifier import predict
+from fashion_classifier import find_garments, predict
 from fashion_classifier.images import load_image
+from fashion_classifier.masks import innermost
 from fashion_classifier.monitoring import read_events
 
 pytest.importorskip("playwright", reason="no Playwright: pip install -e '.[dev]'")
@@ -135,6 +137,46 @@ def test_of_pictures_in_quick_succession_the_last_one_stays(page: Page, monkeypa
         expect(verdict(page)).to_contain_text(label)
         assert page.locator("#picture img").evaluate("image => [image.naturalWidth, image.naturalHeight]") == size
         page.get_by_label("Clear").or_(page.get_by_label("Remove Image")).first.click()
+
+
+def tap(page: Page, element: str, point: tuple[float, float], size: tuple[int, int]) -> None:
+    """Tap where a point of a picture of (width, height) pixels is shown, the whole of it as large as fits."""
+    image = page.locator(f"{element} img")
+    image.scroll_into_view_if_needed()
+    box = image.bounding_box()
+    assert box is not None
+    scale = min(box["width"] / size[0], box["height"] / size[1])
+    x = box["x"] + box["width"] / 2 + (point[0] + 0.5 - size[0] / 2) * scale
+    y = box["y"] + box["height"] / 2 + (point[1] + 0.5 - size[1] / 2) * scale
+    page.mouse.click(x, y)
+
+
+def test_every_garment_is_named_by_a_chip_and_by_a_tap(page: Page, outfit: Path) -> None:
+    first, second, *_ = find_garments(outfit)
+    size = first.image.size
+    page.locator("#picture input[type=file]").set_input_files(outfit)
+    expect(verdict(page)).to_have_text(f"{first.label}, {first.confidence:.0%}")
+    chips = page.locator("#garments label")
+    expect(chips).to_have_count(len(find_garments(outfit)))
+    expect(chips.nth(0)).to_have_text(f"{first.label}, {first.confidence:.0%}")
+
+    page.locator("#garments input").nth(1).focus()
+    page.keyboard.press("Space")  # as who has no pointer
+    expect(verdict(page)).to_have_text(f"{second.label}, {second.confidence:.0%}")
+    expect(page.locator("#comment")).to_have_text(f"Red speaks most for {second.label}.")
+
+    for element, meant in (("#isolated", first), ("#picture", second)):
+        point = innermost(meant.image.mask)
+        named = predict(outfit, at=point)
+        tap(page, element, point, size)
+        expect(verdict(page)).to_have_text(re.compile(f"{named.label}, "))
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_one_garment_has_no_chips(page: Page) -> None:
+    page.locator(".gallery-item").nth(1).click()
+    expect(page.locator("#comment")).to_have_text("Red speaks most for Trouser.")
+    expect(page.locator("#garments")).to_be_hidden()
 
 
 def test_the_comparison_has_a_tab(page: Page) -> None:

@@ -214,7 +214,8 @@ def dressed(**boxes: tuple[int, int, int, int]) -> tuple[npt.NDArray[np.uint8], 
 
 
 def test_the_other_garments(answering: Callable[[Network], Segmenter]) -> None:
-    picture, masks = dressed(red=(100, 20, 120, 120), green=(100, 160, 120, 140), blue=(20, 60, 60, 60), yellow=(300, 300, 8, 8))
+    boxes = {"red": (100, 20, 120, 120), "green": (100, 160, 120, 140), "blue": (20, 60, 60, 60), "yellow": (300, 300, 8, 8)}
+    picture, masks = dressed(**boxes)
     segment = answering(by_colour)
     main = segment(picture)
     assert overlap(main, masks["red"]) > 0.95

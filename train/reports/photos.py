@@ -26,13 +26,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 from PIL import Image
 
 from fashion_classifier import LABELS, FashionClassifier, Prediction
 from fashion_classifier.images import to_rgb
-from fashion_classifier.masks import BoolArray, iou
+from fashion_classifier.masks import iou
 from train.networks.calibration import BINS, Reliability, plot_reliability, reliability
 from train.pictures import folder as own
 from train.pictures import people, phone, shop, things

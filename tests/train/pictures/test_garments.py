@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from fashion_classifier import LABELS
+from fashion_classifier.masks import innermost
 from fashion_classifier.segmentation import Segmenter
 from tests.boxed_garments import BAG, BLUE, GREEN, RED, SHIRT, TROUSER, filled
 from tests.stand_ins import Finding, left_half
-from fashion_classifier.masks import innermost
 from train.pictures.garments import found_garment, on_white, product, single_garment, worn_garments
 from train.pictures.rows import Row
 from train.pictures.street import StreetPhoto
