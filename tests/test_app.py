@@ -96,7 +96,7 @@ def test_explain_needs_only_a_picture(client: Client) -> None:
 def test_endpoints_and_their_documentation(client: Client) -> None:
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert sorted(endpoints) == ["/explain", "/garments", "/predict"]
-    assert [parameter["parameter_name"] for parameter in endpoints["/predict"]["parameters"]] == ["image"]
+    assert [parameter["parameter_name"] for parameter in endpoints["/predict"]["parameters"]] == ["image", "at"]
     assert [parameter["parameter_name"] for parameter in endpoints["/explain"]["parameters"]] == ["image", "target", "method"]
     assert endpoints["/predict"]["description"].startswith("Name the garment in a picture.")
 
