@@ -2,9 +2,9 @@
 
     python -m train.reports.outfits BUNDLE --street STREET --out FOLDER [--people PEOPLE] [--split validation] [--sheet FILE]
 
-Of the street photos with masks: each garment is pointed at in its innermost pixel, and the list of all garments is compared with
-the masks. Of the people in the street without masks: the names in the list are compared with their tags. Writes outfits.json and
-outfits.md; --sheet writes what was found as pictures, which show faces and must not be published.
+Of the street photos with masks: each garment is pointed at in its innermost pixel, and the list of all garments is compared
+with the masks. Of the people in the street without masks: the names in the list are compared with their tags. Writes
+outfits.json and outfits.md; --sheet writes what was found as pictures, which show faces and must not be published.
 """
 
 import argparse
@@ -23,12 +23,13 @@ from scipy.optimize import linear_sum_assignment
 from fashion_classifier import LABELS, FashionClassifier, Prediction
 from fashion_classifier.masks import BoolArray, innermost, iou
 from train.pictures.splits import Split, split_of
-from train.pictures.street import STREET_LABELS, StreetGarment, StreetPhoto, street_photos, street_run
+from train.pictures.street import NO_GARMENT, STREET_LABELS, StreetGarment, StreetPhoto, street_photos, street_run
 from train.reports.contact_sheet import contact_sheet
 from train.reports.thumbnails import wilson
 
 POINTED = 0.01  # share of its photo that a garment covers to be pointed at
 LISTED = 0.02  # and to be missed where the list lacks it
+Tagged = tuple[Path, list[tuple[str, ...]]]  # a photo, and for each garment in it the names that are right
 FOUND = 0.5  # intersection over union from which on a garment is found
 
 
@@ -100,13 +101,13 @@ class Report:
             "",
             f"All garments of {listed['photos']} photos: F1 {listed['F1']:.3f} (precision {listed['precision']:.3f}, recall "
             f"{listed['recall']:.3f}) of found, with an IoU of {FOUND:g} or more, and named rightly, of {listed['garments']} "
-            f"garments of {LISTED:.0%} or more; {listed['invented']:.1%} of the {listed['found']} that are listed show no garment.",
+            f"garments of {LISTED:.0%} or more; of the {listed['found']} listed ones {listed['invented']:.1%} show no garment.",
             "",
         ]
         if tagged := self.tagged:
             lines += [
-                f"Against the tags of {tagged['photos']} people, who are not seen whole: {tagged['named']:.1%} of {tagged['names']} "
-                f"names are among the tags, {tagged['tagged']:.1%} of {tagged['tags']} tagged classes are named.",
+                f"Of the {tagged['names']} names for {tagged['photos']} people {tagged['named']:.1%} are among their tags; of the "
+                f"{tagged['tags']} tagged classes, not all of which can be seen, {tagged['tagged']:.1%} are named.",
                 "",
             ]
         return "\n".join(lines)
@@ -143,7 +144,7 @@ def compare(found: Sequence[Prediction], garments: Sequence[StreetGarment], true
     return Listed(len(needed), len(found) - len(small), len(right) - len(small), len(invented))
 
 
-def tagged_classes(folder: Path, split: Split) -> list[tuple[Path, list[tuple[str, ...]]]]:
+def tagged_classes(folder: Path, split: Split) -> list[Tagged]:
     """The photos of people without masks, and for each tag that is one of the ten its acceptable classes."""
     rows = []
     with (folder / "tags.csv").open(newline="") as file:
@@ -157,7 +158,7 @@ def tagged_classes(folder: Path, split: Split) -> list[tuple[Path, list[tuple[st
 def evaluate(
     classifier: FashionClassifier,
     streets: Iterable[StreetPhoto],
-    people: Sequence[tuple[Path, list[tuple[str, ...]]]],
+    people: Sequence[Tagged],
     split: str,
 ) -> tuple[Report, list[tuple[Image.Image, str]]]:
     """Measure a classifier; also small pictures of the street photos, each with what was listed."""
@@ -168,26 +169,29 @@ def evaluate(
         found = classifier.find_garments(street.photo)
         labelled = list(street.garments(0))
         pointed += point_at(classifier, street)
-        listed.append(compare(found, labelled, street.labels > 0))
+        garments = [value for value, name in enumerate(street.names) if name not in NO_GARMENT]
+        listed.append(compare(found, labelled, np.isin(street.labels, garments)))
         pictures.append((Image.fromarray(street.photo), ", ".join(one.label for one in found)))
     confusion = {
         label: dict(Counter(one.name for one in pointed if one.label == label)) for label in {p.label for p in pointed}
     }
     tagged = _against_tags(classifier, people) if people else None
-    report = Report(classifier.version, split, _pointed(pointed), _listed(listed), tagged, dict(sorted(confusion.items())))
+    report = Report(classifier.version, split, _pointed(pointed), _listed(listed), tagged, confusion)
     return report, pictures
 
 
 def _pointed(asked: Sequence[Pointed]) -> dict[str, Any]:
-    """Of all, and of each class; undivided shoes are "Shoes"."""
+    """Of all, and of each class; undivided shoes are one."""
 
     def summary(those: Sequence[Pointed]) -> dict[str, Any]:
         right = sum(one.right for one in those)
         overlap = float(np.mean([one.overlap for one in those]))
         return {"n": len(those), "IoU": overlap, "right": right / len(those), "interval": wilson(right, len(those))}
 
-    groups = {one: one.accepted[0] if len(one.accepted) == 1 else "Shoes" for one in asked}
-    by_class = {label: [one for one, group in groups.items() if group == label] for label in (*LABELS, "Shoes")}
+    groups = [one.accepted[0] if len(one.accepted) == 1 else "Shoes" for one in asked]
+    by_class = {
+        label: [one for one, group in zip(asked, groups, strict=True) if group == label] for label in (*LABELS, "Shoes")
+    }
     return summary(asked) | {"classes": {label: summary(those) for label, those in by_class.items() if those}}
 
 
@@ -206,7 +210,7 @@ def _listed(photos: Sequence[Listed]) -> dict[str, Any]:
     }
 
 
-def _against_tags(classifier: FashionClassifier, people: Sequence[tuple[Path, list[tuple[str, ...]]]]) -> dict[str, Any]:
+def _against_tags(classifier: FashionClassifier, people: Sequence[Tagged]) -> dict[str, Any]:
     names = named = tags = tagged = 0
     for path, accepted in people:
         found = {one.label for one in classifier.find_garments(path)}
