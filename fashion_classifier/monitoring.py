@@ -19,6 +19,7 @@ from uuid import uuid4
 
 from PIL import Image
 
+from fashion_classifier.decoding import MAX_SIDE
 from fashion_classifier.labels import LABELS
 from fashion_classifier.predictions import Prediction
 
@@ -69,6 +70,7 @@ class Journal:
                     "width": width,
                     "height": height,
                     "isolation": image.isolation,
+                    "box": _garment_box(prediction),
                     "covered": round(float(image.mask.mean()), 4),
                     "mean": round(float(image.pixels.mean()), 2),
                     "standard deviation": round(float(image.pixels.std()), 2),
@@ -109,6 +111,7 @@ class Journal:
                 "version": prediction.model_version,
                 "label": label,
                 "answer": prediction.label,
+                "box": _garment_box(prediction),
                 "picture": picture if keep_picture else None,
             }
         )
@@ -149,6 +152,11 @@ class Journal:
                     return
 
         Thread(target=start, daemon=True).start()
+
+
+def _garment_box(prediction: Prediction) -> list[int] | None:
+    """The garment that it is of: left, top, width and height in pixels of the photo as it is kept; None for a thumbnail."""
+    return list(prediction.image.geometry.box) if prediction.image.is_photo else None
 
 
 def journal_from_environment(default: Path) -> Journal:
@@ -200,6 +208,16 @@ def _is_share(value: Any) -> bool:
     return isinstance(value, int | float) and 0 <= value <= 1
 
 
+def _is_box(value: Any) -> bool:
+    """Whether this is a box in a picture of at most `MAX_SIDE` a side; the journals of former versions have none."""
+    if value is None:
+        return True
+    if not isinstance(value, list) or len(value) != 4 or not all(type(side) is int for side in value):
+        return False
+    left, top, width, height = value
+    return bool(min(left, top) >= 0 and min(width, height) >= 1 and max(left + width, top + height) <= MAX_SIDE)
+
+
 _FIELDS: dict[str, Callable[[Any], bool]] = {
     "time": _is_time,
     "id": _is_id,
@@ -210,4 +228,5 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "uncertain": lambda value: isinstance(value, bool),
     "version": lambda value: isinstance(value, str) and value.isprintable(),
     "input": lambda value: isinstance(value, dict),
+    "box": _is_box,
 }

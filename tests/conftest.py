@@ -34,7 +34,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from fashion_classifier import LABELS, classifier
 from fashion_classifier.locks import once
@@ -51,15 +50,9 @@ def example_labels() -> dict[Path, str]:
 
 
 @pytest.fixture(scope="session")
-def outfit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One picture of 240x500 px of two garments: the T-shirt of the examples above the trousers."""
-    path = tmp_path_factory.mktemp("outfit") / "outfit.png"
-    with Image.open(EXAMPLES / "t-shirt.jpg") as shirt, Image.open(EXAMPLES / "trouser.jpg") as trousers:
-        both = Image.new("RGB", (240, 500))
-        both.paste(shirt.resize((240, 180)), (0, 0))
-        both.paste(trousers, (0, 180))
-    both.save(path)
-    return path
+def outfit() -> Path:
+    """A picture of two garments, a shirt above trousers."""
+    return Path(__file__).parent / "fixtures" / "outfit.jpg"
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from fashion_classifier import LABELS, Prediction, canonicalize, monitoring
 from fashion_classifier.bundle import DEFAULT_MODEL, Bundle
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, Journal, journal_from_environment, read_events
 from tests.loopback_hub import WRITE_TOKEN, Handler, LoopbackHub
-from train.pictures.feedback import load_feedback
+from train.pictures.feedback import feedback_pictures, load_feedback
 
 
 def predicted(label: str = "Coat", shade: int = 40) -> Prediction:
@@ -48,6 +48,7 @@ def test_a_prediction_is_one_line_without_the_picture(tmp_path: Path) -> None:
             "width": 100,
             "height": 80,
             "isolation": "white background",
+            "box": None,
             "covered": 0.2,  # 40 x 40 of 100 x 80
             "mean": 215.0,  # 255 - 40 all over the 28x28
             "standard deviation": 0.0,
@@ -142,6 +143,13 @@ GOOD = {
                 {"confidence": 1.5},
                 {"confidence": float("nan")},
                 {"confidence": "0.5"},
+                {"box": "all"},
+                {"box": [1, 2, 3]},
+                {"box": [-1, 2, 3, 4]},
+                {"box": [1, 2, 0, 4]},
+                {"box": [1, 2, 3, 1e9]},
+                {"box": [1, 2, 3, 4_000]},
+                {"box": [True, 2, 3, 4]},
             )
         ),
         "[" * 60_000,
@@ -189,6 +197,30 @@ def test_corrections_come_back_for_training(tmp_path: Path) -> None:
     lines = result.stdout.splitlines()
     assert lines[0] == "4 corrections, 3 with their picture"
     assert "1 x answered Coat, corrected to Bag" in lines
+
+
+def test_the_journal_says_which_garment_of_a_photo_it_speaks_of(tmp_path: Path) -> None:
+    photo = np.full((90, 120, 3), (200, 180, 120), np.uint8)
+    mask = np.zeros((90, 120), np.bool_)
+    mask[20:60, 30:50] = True
+    image = canonicalize(photo, segment=lambda photo: mask)
+    pointed = Prediction(dict.fromkeys(LABELS, 0.1), 0.5, image, Bundle(DEFAULT_MODEL))
+    journal = Journal(tmp_path)
+    journal.correct(journal.record(pointed, 0.1), pointed, "Bag", keep_picture=True)
+    journal.correct("b", predicted(), "Shirt", keep_picture=True)
+    answered, corrected, thumbnail = read_events(tmp_path)
+    assert answered["input"]["box"] == corrected["box"] == [30, 20, 20, 40]
+    assert thumbnail["box"] is None
+    assert [one.box for one in feedback_pictures(tmp_path)] == [(30, 20, 20, 40), None]
+
+
+@pytest.mark.parametrize("box", [[0, 0, 121, 10], [100, 85, 10, 10]])
+def test_a_box_that_is_not_in_its_picture_is_not_believed(box: list[int], tmp_path: Path) -> None:
+    event = GOOD | {"picture": "pictures/a.png", "box": box}
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (120, 90)).save(tmp_path / "pictures" / "a.png")
+    (tmp_path / "one.jsonl").write_text(json.dumps(event) + "\n")
+    assert [one.box for one in feedback_pictures(tmp_path)] == [None]
 
 
 def test_where_the_journal_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,12 +180,12 @@ def test_what_is_pointed_at_is_looked_at_closer(answering: Callable[[Network], S
 
     columns = np.arange(320, dtype=np.uint8).repeat(3).reshape(1, 320, 3).repeat(160, 0)
     found = answering(network)(columns, at=(200, 80))
-    # first columns 160 to 239 and rows 40 to 119; then a tenth of 80 more on all sides, of which the left half
+    # first columns 160 to 239 and rows 40 to 119; then .15 x 80 = 12 more on all sides, of which the left half
     half = np.zeros((160, 320), np.bool_)
-    half[32:128, 152:200] = True
+    half[28:132, 148:200] = True
     assert overlap(found, half) > 0.97
-    assert (seen[1][80, [0, 159], 0] + 1) * 127.5 == pytest.approx([152, 247], abs=1)
-    assert np.unravel_index(seen[1][..., 3].argmax(), (160, 160)) == (80, 80)  # (200 - 152 + 1/2) / 96, (80 - 32 + 1/2) / 96
+    assert (seen[1][80, [0, 159], 0] + 1) * 127.5 == pytest.approx([148, 251], abs=1)
+    assert np.unravel_index(seen[1][..., 3].argmax(), (160, 160)) == (80, 80)  # (200 - 148 + 1/2) / 104, (80 - 28 + 1/2) / 104
 
 
 # All garments
@@ -310,7 +310,7 @@ def test_of_a_person_the_top_is_meant_or_what_is_pointed_at() -> None:
     picture, top, trousers = person()
     for at, meant, other in ((None, top, trousers), ((100, 110), top, trousers), ((84, 240), trousers, top)):
         found = default_segmenter()(picture, at=at)
-        assert overlap(found, meant) > 0.75
+        assert overlap(found, meant) > 0.5  # the legs are drawn apart
         assert overlap(found, other) < 0.15
 
 

@@ -37,7 +37,7 @@ from train.networks.losses import OpenSetCrossEntropy
 from train.networks.runs import OneCycle, finish, open_run, typed_command
 from train.pictures import folder, people, phone, shop, things
 from train.pictures.fashion_mnist import Pictures, load_fashion_mnist
-from train.pictures.feedback import feedback_pictures, feedback_target
+from train.pictures.feedback import feedback_pictures
 from train.pictures.garments import Garment, found_garment, on_white, product, single_garment, worn_garments
 from train.pictures.outliers import FITTED, outliers
 from train.pictures.photo_augmentation import Changes, Framing, background, coarsen, dye, erase, frame, put_on, recolour
@@ -226,10 +226,10 @@ def enlarged(thumbnail: UInt8Array, accepted: Float32Array, toned: float, rng: n
 
 def feedback_garments(journal: Path, segmenter: Segmenter) -> list[Garment]:
     """The photos among the pictures that visitors corrected; thumbnails are for `train.thumbnails`."""
-    corrected = [(canonicalize(picture, segmenter), label) for picture, label in feedback_pictures(journal)]
+    corrected = [(canonicalize(one.path, segmenter, box=one.box), one) for one in feedback_pictures(journal)]
     return [
-        Garment(to_rgb(image.photo), mask, mask, target(feedback_target(label)))
-        for image, label in corrected
+        Garment(to_rgb(image.photo), mask, mask, target(one.accepted))
+        for image, one in corrected
         if image.is_photo
         for mask in [image.mask.astype(np.uint8) * np.uint8(255)]
     ]

@@ -257,7 +257,7 @@ def test_an_enlarged_image_is_dark_on_white_and_cut_out_with_its_holes() -> None
     # two pixels of border and seven of the picture to each; an edge is blurred over half a pixel or so
     assert top.photo.shape == (192, 192, 3)
     assert top.box == pytest.approx(((8 + 2) * 6, (4 + 2) * 6, 12 * 6, 20 * 6), abs=6)
-    assert np.mean(top.mask > 0) * 192**2 == pytest.approx(top.box[2] * top.box[3], rel=0.02)  # the hole is 3 % of it
+    assert np.mean(top.mask > 0) * 192**2 == pytest.approx(top.box[2] * top.box[3], rel=0.04)  # the hole is 3 % of it
     assert top.figure is top.mask
     np.testing.assert_allclose(top.photo[60:80, 80:140], 255 - 200, atol=1)
     assert (top.photo[:30] == 255).all()
@@ -284,7 +284,7 @@ def test_corrected_photos_are_learnt_from_and_thumbnails_are_not(tmp_path: Path)
     journal.correct("b", predicted(np.eye(28, dtype=np.uint8) * 200), "Bag", keep_picture=True)
     journal.correct("c", predicted(drawn), NONE_OF_THE_TEN, keep_picture=True)
     journal.correct("d", predicted(drawn), "Coat", keep_picture=False)
-    found = feedback_garments(tmp_path, Finding(left_half))
+    found = feedback_garments(tmp_path, Finding(lambda photo: np.ones(photo.shape[:2], np.bool_)))  # in the garment's box alone
     assert [one.target.tolist() for one in found] == [target(["Shirt"]).tolist(), target([]).tolist()]
     for one in found:
         assert one.photo.shape == (80, 60, 3)

@@ -7,13 +7,16 @@ prints what they corrected; `train.photos` and `train.thumbnails` train on it wi
 
 import argparse
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from fashion_classifier.labels import LABELS
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, read_events
+from fashion_classifier.places import Box
 from fashion_classifier.preprocessing import SIZE, canonicalize
 from train.pictures.fashion_mnist import Pictures
 from train.pictures.targets import target
@@ -22,30 +25,58 @@ UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
 
 
-def feedback_pictures(folder: Path) -> list[tuple[Path, str]]:
-    """The pictures that visitors of the page corrected and agreed to leave, each with its right name.
+@dataclass(frozen=True)
+class Corrected:
+    """A picture that a visitor of the page corrected and agreed to leave.
+
+    Attributes:
+        path: Of the picture.
+        label: What the visitor said: one of the ten, or `NONE_OF_THE_TEN`.
+        box: Around the garment that was asked about: left, top, width and height in pixels; None for thumbnails.
+    """
+
+    path: Path
+    label: str
+    box: Box | None
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """The acceptable classes."""
+        return () if self.label == NONE_OF_THE_TEN else (self.label,)
+
+
+def feedback_pictures(folder: Path) -> list[Corrected]:
+    """The pictures that visitors of the page corrected and agreed to leave.
 
     Args:
         folder: A journal of `fashion_classifier.monitoring`. The last correction of a picture counts, with the consent in it.
     """
     last = {event["id"]: event for event in read_events(folder) if event["event"] == "correction"}
-    kept = [(folder / event["picture"], event["label"]) for event in last.values() if event["picture"]]
-    return [(path, label) for path, label in kept if path.is_file()]  # the picture of a line may be gone
+    corrected = []
+    for event in last.values():
+        path = folder / event["picture"] if event["picture"] else None
+        if path is not None and path.is_file():  # the picture of a line may be gone
+            corrected.append(Corrected(path, event["label"], _box_in(path, event.get("box"))))
+    return corrected
 
 
-def feedback_target(label: str) -> tuple[str, ...]:
-    """The acceptable classes for what a visitor said."""
-    return () if label == NONE_OF_THE_TEN else (label,)
+def _box_in(path: Path, box: list[int] | None) -> Box | None:
+    """The box that a line tells, where it lies in the picture."""
+    if box is None:
+        return None
+    left, top, width, height = box
+    with Image.open(path) as picture:
+        return (left, top, width, height) if left + width <= picture.width and top + height <= picture.height else None
 
 
 def load_feedback(folder: Path) -> Pictures:
     """The thumbnails among the pictures that visitors corrected; photos are for `train.photos`."""
-    corrected = [(canonicalize(picture), label) for picture, label in feedback_pictures(folder)]
-    kept = [(image.pixels, label) for image, label in corrected if not image.is_photo]
+    corrected = [(canonicalize(one.path), one) for one in feedback_pictures(folder)]
+    kept = [(image.pixels, one) for image, one in corrected if not image.is_photo]
     return Pictures(
         np.array([pixels for pixels, _ in kept], np.uint8).reshape(-1, SIZE, SIZE),
-        np.array([target(feedback_target(label)) for _, label in kept], np.float32).reshape(-1, len(LABELS)),
-        tuple(label for _, label in kept),
+        np.array([target(one.accepted) for _, one in kept], np.float32).reshape(-1, len(LABELS)),
+        tuple(one.label for _, one in kept),
     )
 
 

@@ -106,8 +106,8 @@ class Report:
         ]
         if tagged := self.tagged:
             lines += [
-                f"Of the {tagged['names']} names for {tagged['photos']} people {tagged['named']:.1%} are among their tags; of the "
-                f"{tagged['tags']} tagged classes, not all of which can be seen, {tagged['tagged']:.1%} are named.",
+                f"Of the {tagged['names']} names for {tagged['photos']} people {tagged['named']:.1%} are among their tags; of "
+                f"the {tagged['tags']} tagged classes, not all of which can be seen, {tagged['tagged']:.1%} are named.",
                 "",
             ]
         return "\n".join(lines)
