@@ -17,6 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow, loaded for exp
 import cv2
 import gradio as gr
 import numpy as np
+from gradio.blocks import BlockFunction
 from gradio.data_classes import ImageData
 from gradio_client.utils import is_file_obj_with_meta
 from PIL import Image, ImageDraw, ImageFont
@@ -398,10 +399,19 @@ def _show_comparison() -> None:
                 gr.Image(str(REPORT / name), show_label=False, format="png", interactive=False, buttons=["fullscreen"])
 
 
+class Page(gr.Blocks):
+    """Blocks whose endpoints may be called over plain HTTP without the point, as before there was one."""
+
+    def validate_inputs(self, block_fn: BlockFunction, inputs: list[Any]) -> None:
+        if block_fn.api_name == "predict" and len(inputs) == 1:
+            inputs.append(None)
+        super().validate_inputs(block_fn, inputs)
+
+
 def build() -> gr.Blocks:
     """The page with its endpoints."""
     page: gr.Blocks
-    with gr.Blocks(title="Fashion classifier", analytics_enabled=False, delete_cache=(600, 3600)) as page:
+    with Page(title="Fashion classifier", analytics_enabled=False, delete_cache=(600, 3600)) as page:
         gr.Markdown(
             "# Fashion classifier\nDrop in a picture of one garment: a phone photo, a shop picture or a Fashion-MNIST "
             f"thumbnail. The answer is one of {', '.join(LABELS[:-1])} and {LABELS[-1]}, or *not sure*."

@@ -34,7 +34,7 @@ from train.networks.architectures import LOGITS
 from train.networks.efficientnet import LITE1, features, freeze, load_imagenet_weights
 from train.networks.lineage import descent, lineage_of_segmentation
 from train.networks.losses import OpenSetCrossEntropy
-from train.networks.runs import OneCycle, finish, open_run, typed_command
+from train.networks.runs import OneCycle, finish, is_finished, open_run, typed_command
 from train.pictures import folder, people, phone, shop, things
 from train.pictures.fashion_mnist import Pictures, load_fashion_mnist
 from train.pictures.feedback import feedback_pictures
@@ -340,6 +340,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     arguments = parser.parse_args()
     recipe = Recipe(epochs=arguments.epochs, batches=arguments.batches, seed=arguments.seed)
+    if is_finished(arguments.run, dataclasses.asdict(recipe)):
+        return
     segmenter = Segmenter(arguments.segmentation / SEGMENTATION_MODEL)
     thumbnails = load_fashion_mnist(arguments.data).training
     garments = garments_of(folders_of(arguments), thumbnails, segmenter, recipe)

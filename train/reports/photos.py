@@ -240,7 +240,7 @@ def measure(answers: Answers) -> dict[str, Any]:
     by_sender: dict[str, list[Answer]] = defaultdict(list)
     for answer in asked:
         by_sender[answer.sender].append(answer)
-    senders = {sender: _accuracy(given) for sender, given in sorted(by_sender.items())}
+    enough = {sender: _accuracy(given) for sender, given in sorted(by_sender.items()) if len(given) >= ENOUGH}
     counts = Counter((answer.group, answer.name) for answer in answers.answers)
     counts.update((answer.group, NOT_SURE) for answer in answers.answers if answer.uncertain)
     columns = [*LABELS, NOT_SURE]
@@ -258,9 +258,9 @@ def measure(answers: Answers) -> dict[str, Any]:
         }
         if seen
         else None,
-        "senders": senders,
+        "senders": {"n": len(by_sender), "with enough pictures": enough},
         "worst sender": min(
-            ({"sender": sender} | share for sender, share in senders.items() if share["n"] >= ENOUGH),
+            ({"sender": sender} | share for sender, share in enough.items()),
             key=lambda share: share["accuracy"],
             default=None,
         ),
@@ -335,7 +335,7 @@ def to_markdown(summary: dict[str, Any]) -> str:
         )
     if worst:
         lines.append(
-            f"{len(summary['senders'])} {source['senders']}; the worst with {ENOUGH} {source['pictures']} or more: "
+            f"{summary['senders']['n']} {source['senders']}; the worst with {ENOUGH} {source['pictures']} or more: "
             f"{worst['accuracy']:.1%} of {worst['n']} ({_interval(worst)})."
         )
     lines += [
@@ -364,7 +364,7 @@ def report(title: str, summaries: Sequence[dict[str, Any]]) -> str:
         lines += ["", f"## {source['name'].capitalize()}", "", *to_markdown(summary).splitlines()]
         if len(summary["labels"]) > 1:
             lines += ["", "By what the source calls them:", "", *_table("label", summary["labels"])]
-        enough = [(sender, share) for sender, share in summary["senders"].items() if share["n"] >= ENOUGH]
+        enough = summary["senders"]["with enough pictures"].items()
         if enough:
             lines += ["", f"The {source['senders']} with {ENOUGH} {source['pictures']} or more, the worst first:", ""]
             lines += _table("name", dict(sorted(enough, key=lambda item: item[1]["accuracy"])))

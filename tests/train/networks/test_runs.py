@@ -22,6 +22,7 @@ from train.networks.runs import (
     finish,
     load_config,
     load_history,
+    is_finished,
     open_run,
     typed_command,
     versions,
@@ -60,6 +61,19 @@ def test_a_finished_run_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixt
     assert not open_run(tmp_path, RUN | {"command": "another"})
     assert capsys.readouterr().out == f"{tmp_path} is finished already.\n"
     assert (tmp_path / CONFIG).read_text() == before
+
+
+def test_a_finished_run_is_known_without_its_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe: dict[str, Any] = RUN["recipe"]
+    assert not is_finished(tmp_path / "none", recipe)
+    open_run(tmp_path, RUN)
+    assert not is_finished(tmp_path, recipe)
+    (tmp_path / WEIGHTS).touch()
+    assert not is_finished(tmp_path, recipe, "network.tflite")
+    assert not is_finished(tmp_path, recipe | {"seed": 7})
+    assert capsys.readouterr().out == ""
+    assert is_finished(tmp_path, recipe)
+    assert capsys.readouterr().out == f"{tmp_path} is finished already.\n"
 
 
 @pytest.mark.parametrize("finished", [False, True])

@@ -93,10 +93,10 @@ def test_summary_by_hand() -> None:
     assert {label: (share["n"], share["accuracy"], share["not sure"]) for label, share in summary["labels"].items()} == {
         "coat": (23, 14 / 23, 9 / 23),  # of sandals, shoes and hats there are not enough
     }
-    assert {sender: (share["n"], share["accuracy"]) for sender, share in summary["senders"].items()} == {
-        "a": (10, 0.7),
-        "b": (2, 1.0),
-        "c": (9, 0.0),  # worse than a, and one too few to be the worst
+    senders = summary["senders"]
+    assert senders["n"] == 4
+    assert {sender: (share["n"], share["accuracy"]) for sender, share in senders["with enough pictures"].items()} == {
+        "a": (10, 0.7),  # b has 2 pictures; c, worse than a, has 9: one too few
         "d": (10, 1.0),
     }
     assert summary["worst sender"] == {"sender": "a", "n": 10, "accuracy": 0.7, "interval": wilson(7, 10)}
@@ -160,7 +160,12 @@ def things(n: int) -> Answers:
 
 def test_a_source_of_none_of_the_ten() -> None:
     summary = measure(things(12))
-    assert (summary["all"], summary["groups"], summary["senders"], summary["labels"]) == (None, {}, {}, {})
+    assert (summary["all"], summary["groups"], summary["senders"], summary["labels"]) == (
+        None,
+        {},
+        {"n": 0, "with enough pictures": {}},
+        {},
+    )
     assert (summary["calibration"], summary["worst sender"], summary["wrong"]) == (None, None, [])
     assert summary["not sure"] == {"none of the ten": {"n": 12, "share": 11 / 12, "interval": wilson(11, 12)}}
     low, high = wilson(11, 12)
