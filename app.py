@@ -17,7 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow, loaded for exp
 import cv2
 import gradio as gr
 import numpy as np
-from gradio.blocks import BlockFunction
+from gradio.block_function import BlockFunction
 from gradio.data_classes import ImageData
 from gradio_client.utils import is_file_obj_with_meta
 from PIL import Image, ImageDraw, ImageFont

@@ -15,15 +15,15 @@ import numpy.typing as npt
 
 from fashion_classifier.decoding import Size
 from fashion_classifier.errors import InvalidPlaceError
+from fashion_classifier.figures import PLAIN_DISTANCE, Figure, border_values, find_figure
+from fashion_classifier.figures import SIZE as SIZE
 from fashion_classifier.images import Picture, UInt8Array, load_sized, to_gray, to_rgb
 from fashion_classifier.masks import BoolArray, box_of
 from fashion_classifier.places import Box, Point, checked_box, checked_point, reduced_box, reduced_point
 from fashion_classifier.segmentation import default_segmenter
 
-SIZE = 28  # px, side of the canonical image
 VIEW_SIZE = 192  # px, side of the view of a photo: as in training, larger ones are less likely to be named rightly
 VIEW_SPAN = 1.15  # of the view, of the longer side of the garment's box: some of its surroundings shows
-PLAIN_DISTANCE = 13  # gray levels, 5 % of full scale: Zalando's tolerance when trimming
 PLAIN_SHARE = 0.9  # of the border that must lie within PLAIN_DISTANCE of its median to be a plain background
 WHITE = 200  # gray level from which a plain background counts as white
 DARK, BRIGHT = 32, 223  # gray levels that count as background of a negative and of a positive
@@ -31,7 +31,7 @@ FILLED = 0.9  # share of the frame that the garment of a canonical image spans, 
 DETAIL = 0.07  # of a picture's standard deviation: the mean error of its 28x28 form, from which on it shows more than that
 GRAY_TOLERANCE = 8  # largest difference of two channels in a picture without colour, JPEG noise allowed
 
-Isolation = Literal["thumbnail", "dark background", "white background", "segmentation"]
+Isolation = Literal["thumbnail", "figure", "dark background", "white background", "segmentation"]
 Segment = Callable[..., BoolArray]  # an (H, W, 3) RGB photo, and perhaps a point on it -> (H, W), True on the garment meant
 
 
@@ -155,7 +155,8 @@ def canonicalize(
     """Bring any picture of a garment into canonical form.
 
     A 28x28 gray picture is taken as canonical: it passes through bit for bit, or exactly negated if its border is
-    bright. So is a canonical picture that was enlarged, after shrinking it back. Other gray pictures on black are taken
+    bright. So is a canonical picture that was enlarged, after shrinking it back, or drawn as a figure
+    (`fashion_classifier.figures`), after taking it out of its page and its colours. Other gray pictures on black are taken
     as negatives and trimmed, those on plain white are trimmed as Zalando did. Everything else is a photo: a network finds
     the garment (`fashion_classifier.segmentation`), the main one where nothing else is said, and the rest is cut away.
 
@@ -176,6 +177,9 @@ def canonicalize(
     else:
         photo, size = load_sized(picture)
     find = _finder(size, at, box)
+    figure = find_figure(photo)
+    if figure is not None:
+        return _from_figure(photo, figure, size)
     plain = _on_plain(photo, to_gray(photo), size)
     if plain is not None and (plain.isolation == "thumbnail" or (at is None and box is None)):
         return plain
@@ -229,9 +233,9 @@ def as_photo(image: CanonicalImage, segment: Segment | None = None) -> Canonical
         segment: As for `canonicalize`.
 
     Returns:
-        None for what is a photo already, and for thumbnails: 28x28 pictures, and enlarged ones without further detail.
+        None for what is a photo already, and for thumbnails: 28x28 pictures, enlarged ones without further detail, figures.
     """
-    if image.is_photo or max(image.photo.shape[:2]) <= SIZE:
+    if image.isolation in ("segmentation", "figure") or max(image.photo.shape[:2]) <= SIZE:
         return None
     gray = to_gray(image.photo)
     if image.isolation == "thumbnail" and not _has_detail(gray):
@@ -244,9 +248,13 @@ def cut_out_of_photo(photo: UInt8Array, mask: BoolArray, size: Size) -> Canonica
     return cut_out(photo, np.where(mask, ~to_gray(photo), 0), mask, "segmentation", size)
 
 
-def border_values(gray: UInt8Array) -> UInt8Array:
-    """The outermost pixels of an (H, W) picture, each once: (2 (H + W) - 4,)."""
-    return np.concatenate([gray[0], gray[-1], gray[1:-1, 0], gray[1:-1, -1]])
+def _from_figure(photo: UInt8Array, figure: Figure, size: Size) -> CanonicalImage:
+    height, width = photo.shape[:2]
+    left, top, across, down = figure.box
+    mask = np.zeros((height, width), np.bool_)
+    mask[top : top + down, left : left + across] = True
+    geometry = Geometry((width, height), figure.box, (0, 0, SIZE, SIZE))
+    return CanonicalImage(figure.pixels, photo, mask, geometry, "figure", size)
 
 
 def white_background(gray: UInt8Array) -> int | None:

@@ -16,7 +16,6 @@ from fashion_classifier.preprocessing import (
     CanonicalImage,
     Geometry,
     as_photo,
-    border_values,
     canonicalize,
     white_background,
 )
@@ -525,12 +524,6 @@ def test_same_pixels_every_time_and_from_every_thread() -> None:
         together = list(pool.map(lambda i: canonicalize(photos[i % 6]).pixels, range(48)))
     for i, pixels in enumerate(together):
         np.testing.assert_array_equal(pixels, alone[i % 6])
-
-
-def test_border_values_are_each_pixel_once() -> None:
-    gray = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    assert sorted(border_values(gray).tolist()) == [0, 1, 2, 3, 4, 7, 8, 9, 10, 11]
-    assert sorted(border_values(gray[:2, :2]).tolist()) == [0, 1, 4, 5]
 
 
 def framed(level: int, odd_level: int, odd_count: int) -> UInt8Array:

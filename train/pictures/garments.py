@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from fashion_classifier.figures import PLAIN_DISTANCE
 from fashion_classifier.labels import LABELS
 from fashion_classifier.masks import BoolArray, box_of, innermost, iou, widened
-from fashion_classifier.preprocessing import PLAIN_DISTANCE
 from fashion_classifier.segmentation import Segmenter
 from train.pictures.rows import Row
 from train.pictures.street import StreetGarment, StreetPhoto
