@@ -9,18 +9,18 @@ from typing import TypeGuard, cast, overload
 import numpy as np
 from PIL import Image
 
-from fashion_classifier import hub
+from fashion_classifier import hub, preprocessing
 from fashion_classifier.bundle import DEFAULT_MODEL, SEGMENTATION_MODEL, Bundle
 from fashion_classifier.confidence import calibrated, energy, typicality
 from fashion_classifier.ensemble import Ensemble
 from fashion_classifier.errors import FashionClassifierError, InvalidImageError, InvalidReferenceError
-from fashion_classifier.images import ACCEPTED, Picture
+from fashion_classifier.images import ACCEPTED, Picture, UInt8Array
 from fashion_classifier.labels import LABELS
 from fashion_classifier.locks import once
 from fashion_classifier.manifest import ExpertName
 from fashion_classifier.predictions import Prediction
-from fashion_classifier.preprocessing import CanonicalImage, as_photo, canonicalize
-from fashion_classifier.segmentation import Segmenter
+from fashion_classifier.preprocessing import CanonicalImage, Segment, as_photo
+from fashion_classifier.segmentation import BoolArray, Segmenter
 
 MODEL_VARIABLE = "FASHION_CLASSIFIER_MODEL"  # the model to use where none is named
 
@@ -104,7 +104,7 @@ class FashionClassifier:
 
     def _canonicalize(self, picture: Picture | CanonicalImage, index: int | None = None) -> CanonicalImage:
         try:
-            return canonicalize(picture, self._segment)
+            return preprocessing.canonicalize(picture, self._segment)
         except InvalidImageError as error:
             if index is None:
                 raise
@@ -162,3 +162,26 @@ def predict(
 ) -> Prediction | list[Prediction]:
     """As `FashionClassifier.predict`, with the model of FASHION_CLASSIFIER_MODEL, or else the embedded one."""
     return default_classifier().predict(pictures)
+
+
+def canonicalize(picture: Picture | CanonicalImage, segment: Segment | None = None) -> CanonicalImage:
+    """Bring any picture of a garment into canonical form, as `predict` does before it looks.
+
+    Args:
+        picture: Anything that holds a picture. Who means another garment than the main one gives a crop.
+        segment: Finds the garment in a photo: (H, W, 3) uint8 RGB -> (H, W) bool; None for the network of the model that
+            FASHION_CLASSIFIER_MODEL names, or else of the embedded one. What is no photo needs none.
+
+    Returns:
+        The 28x28 pixels, the photo, the garment's mask and the geometry between them. Pictures that are thumbnails already
+        pass through bit for bit, see `fashion_classifier.preprocessing.canonicalize`.
+
+    Raises:
+        InvalidImageError: The picture cannot be read.
+        FashionClassifierError: The model cannot be had, as `FashionClassifier.from_pretrained`.
+    """
+    return preprocessing.canonicalize(picture, segment or _default_segment)
+
+
+def _default_segment(photo: UInt8Array) -> BoolArray:
+    return default_classifier()._segment(photo)

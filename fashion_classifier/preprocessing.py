@@ -142,7 +142,8 @@ def canonicalize(picture: "Picture | CanonicalImage", segment: Segment | None = 
 
     Args:
         picture: Anything that holds a picture. Who means another garment than the main one gives a crop.
-        segment: Finds the garment in a photo; None for the network that this package carries.
+        segment: Finds the garment in a photo; None for the network that this package carries, whatever model is meant: what
+            is learnt must not depend on the environment. Users have `fashion_classifier.canonicalize`.
 
     Raises:
         InvalidImageError: As `fashion_classifier.images.load_image`.
