@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-PATIENCE = 1800  # seconds
+PATIENCE = 600  # seconds
 
 
 def eventually(condition: Callable[[], bool]) -> None:

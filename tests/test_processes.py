@@ -102,7 +102,7 @@ context = multiprocessing.get_context("fork")
 for _ in range(int(sys.argv[1])):
     child = context.Process(target=answer, args=sys.argv[2:])
     child.start()
-    child.join(600)
+    child.join(300)
     print(child.exitcode)
     if child.exitcode is None:
         child.kill()
@@ -130,7 +130,7 @@ prediction = predict(sys.argv[1])
 explain(prediction, method="gradcam++")
 child = multiprocessing.get_context("fork").Process(target=answer, args=(prediction,))
 child.start()
-child.join(600)
+child.join(300)
 child.kill()
 """
 
