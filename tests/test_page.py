@@ -37,6 +37,10 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
+# what does not depend on the layout is tested in one
+ONCE = pytest.mark.parametrize("page", [(1280, 900, "light")], ids=["wide-light"], indirect=True)
+
+
 @pytest.fixture(params=[(1280, 900, "light"), (390, 844, "dark")], ids=["wide-light", "phone-dark"])
 def page(browser: Browser, url: str, request: pytest.FixtureRequest) -> Iterator[Page]:
     width, height, scheme = request.param
@@ -87,6 +91,7 @@ def test_an_example_another_target_and_a_bad_file(page: Page, tmp_path: Path) ->
     expect(verdict(page)).to_have_count(0)
 
 
+@ONCE
 def test_the_map_is_of_the_picture_that_came_last(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
@@ -105,6 +110,7 @@ def test_the_map_is_of_the_picture_that_came_last(page: Page, monkeypatch: pytes
     expect(page.locator("#comment")).to_have_text("Red speaks most for Dress.")
 
 
+@ONCE
 def test_none_of_the_ten_is_said_and_its_best_guesses_are_shown(page: Page) -> None:
     expected = predict("examples/hat.jpg")
     assert expected.uncertain
@@ -115,6 +121,7 @@ def test_none_of_the_ten_is_said_and_its_best_guesses_are_shown(page: Page) -> N
         expect(page.locator("#bars")).to_contain_text(label)
 
 
+@ONCE
 def test_a_picture_that_browsers_do_not_show_is_shown_nevertheless(page: Page, tmp_path: Path) -> None:
     expected = predict("tests/fixtures/shirt.heic")
     page.locator("#picture input[type=file]").set_input_files("tests/fixtures/shirt.heic")
@@ -131,6 +138,7 @@ def test_a_picture_that_browsers_do_not_show_is_shown_nevertheless(page: Page, t
     expect(verdict(page)).to_have_count(0)
 
 
+@ONCE
 def test_of_pictures_in_quick_succession_the_last_one_stays(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, running = threading.Event(), list[bytes]()
 

@@ -135,7 +135,10 @@ child.kill()
 """
 
 
-def test_explain_in_a_process_that_was_forked_with_tensorflow_says_so() -> None:
+def test_explain_in_a_process_that_was_forked_with_tensorflow_says_so(
+    tiny_bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASHION_CLASSIFIER_MODEL", str(tiny_bundles["one look"]))
     expected = "TensorFlow would hang here, in a process forked from one that had loaded it: start processes with 'spawn'.\n"
     assert in_a_process_of_its_own(FORK_WITH_TENSORFLOW, PHOTO) == expected
 

@@ -27,6 +27,7 @@ def data(thumbnails: Pictures) -> FashionMNIST:
     return FashionMNIST(everything.take(order[:160]), validation, validation)
 
 
+@pytest.mark.slow
 def test_every_image_is_answered_by_a_network_that_never_saw_it(
     data: FashionMNIST, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
