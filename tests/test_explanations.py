@@ -180,8 +180,10 @@ def test_every_method_on_the_embedded_networks(
 ) -> None:
     monkeypatch.setattr("fashion_classifier.explanations.SCORED_MAPS", 16)  # a run of the network for each
     classifier = FashionClassifier.from_pretrained()
-    others = [path for path, label in example_labels.items() if label in ("Ankle boot", "")]  # the latter is not sure
-    for path in [PHOTO, THUMBNAIL, *others] if method == "gradcam" else [PHOTO, THUMBNAIL]:
+    pictures = [Path(PHOTO), Path(THUMBNAIL)]
+    if method == "gradcam":
+        pictures += [path for path, label in example_labels.items() if label in ("Ankle boot", "")]  # "" is not sure
+    for path in pictures:
         explanation = explain(classifier.predict(path), method=method)
         photo = explanation.prediction.image.photo
         assert (explanation.on_photo.shape, explanation.heatmap.shape) == (photo.shape[:2], (28, 28))
