@@ -1,7 +1,7 @@
 """Any picture of a garment in, one of Fashion-MNIST's ten names out."""
 
 from fashion_classifier.bundle import Bundle
-from fashion_classifier.classifier import FashionClassifier, find_garments, predict
+from fashion_classifier.classifier import FashionClassifier, canonicalize, find_garments, predict
 from fashion_classifier.errors import (
     ExplanationError,
     FashionClassifierError,
@@ -18,7 +18,7 @@ from fashion_classifier.images import Picture
 from fashion_classifier.labels import LABELS
 from fashion_classifier.manifest import Manifest
 from fashion_classifier.predictions import Prediction
-from fashion_classifier.preprocessing import CanonicalImage, canonicalize
+from fashion_classifier.preprocessing import CanonicalImage
 
 __all__ = [
     "Bundle",

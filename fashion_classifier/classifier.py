@@ -9,18 +9,19 @@ from typing import TypeGuard, cast, overload
 import numpy as np
 from PIL import Image
 
-from fashion_classifier import hub
+from fashion_classifier import hub, preprocessing
 from fashion_classifier.bundle import DEFAULT_MODEL, SEGMENTATION_MODEL, Bundle
 from fashion_classifier.confidence import calibrated, energy, typicality
 from fashion_classifier.ensemble import Ensemble
 from fashion_classifier.errors import FashionClassifierError, InvalidImageError, InvalidReferenceError
-from fashion_classifier.images import ACCEPTED, Picture, to_rgb
+from fashion_classifier.images import ACCEPTED, Picture, UInt8Array, to_rgb
 from fashion_classifier.labels import LABELS
 from fashion_classifier.locks import once
 from fashion_classifier.manifest import ExpertName
+from fashion_classifier.masks import BoolArray
 from fashion_classifier.places import Box, Point
 from fashion_classifier.predictions import Prediction
-from fashion_classifier.preprocessing import CanonicalImage, as_photo, canonicalize, cut_out_of_photo
+from fashion_classifier.preprocessing import CanonicalImage, Segment, as_photo, cut_out_of_photo
 from fashion_classifier.segmentation import Segmenter
 
 MODEL_VARIABLE = "FASHION_CLASSIFIER_MODEL"  # the model to use where none is named
@@ -110,7 +111,7 @@ class FashionClassifier:
             TypeError: A point or a box is given for an iterable of pictures.
         """
         if _is_single(pictures):
-            return self._answer([canonicalize(pictures, self._segment, at=at, box=box)])[0]
+            return self._answer([preprocessing.canonicalize(pictures, self._segment, at=at, box=box)])[0]
         if at is not None or box is not None:
             raise TypeError("A point or a box is for one picture, received an iterable of pictures.")
         if not isinstance(pictures, Iterable):
@@ -142,7 +143,7 @@ class FashionClassifier:
 
     def _canonicalize(self, picture: Picture | CanonicalImage, index: int) -> CanonicalImage:
         try:
-            return canonicalize(picture, self._segment)
+            return preprocessing.canonicalize(picture, self._segment)
         except InvalidImageError as error:
             raise error.at(index) from error
 
@@ -210,3 +211,31 @@ def predict(
 def find_garments(picture: Picture | CanonicalImage) -> list[Prediction]:
     """As `FashionClassifier.find_garments`, likewise."""
     return default_classifier().find_garments(picture)
+
+
+def canonicalize(
+    picture: Picture | CanonicalImage, segment: Segment | None = None, *, at: Point | None = None, box: Box | None = None
+) -> CanonicalImage:
+    """Bring any picture of a garment into canonical form, as `predict` does before it looks.
+
+    Args:
+        picture: Anything that holds a picture.
+        segment: Finds the garment in a photo: (H, W, 3) uint8 RGB, and a point where there is one -> (H, W) bool; None for the
+            network of the model that FASHION_CLASSIFIER_MODEL names, or else of the embedded one. What is no photo needs none.
+        at: A point on the garment that is meant, as for `predict`.
+        box: In place of a point, a box around it, likewise.
+
+    Returns:
+        The 28x28 pixels, the photo, the garment's mask and the geometry between them. Pictures that are thumbnails already
+        pass through bit for bit, see `fashion_classifier.preprocessing.canonicalize`.
+
+    Raises:
+        InvalidImageError: The picture cannot be read.
+        InvalidPlaceError: The point or the box is none in this picture.
+        FashionClassifierError: The model cannot be had, as `FashionClassifier.from_pretrained`.
+    """
+    return preprocessing.canonicalize(picture, segment or _default_segment, at=at, box=box)
+
+
+def _default_segment(photo: UInt8Array, at: Point | None = None) -> BoolArray:
+    return default_classifier()._segment(photo, at)

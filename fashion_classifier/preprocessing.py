@@ -162,7 +162,8 @@ def canonicalize(
 
     Args:
         picture: Anything that holds a picture.
-        segment: Finds the garment in a photo; None for the network that this package carries.
+        segment: Finds the garment in a photo; None for the network that this package carries, whatever model is meant: what
+            is learnt must not depend on the environment. Users have `fashion_classifier.canonicalize`.
         at: A point on the garment that is meant: column and row in pixels of the upright picture.
         box: In place of a point, a box around the garment: left, top, width and height, likewise.
 

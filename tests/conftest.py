@@ -35,8 +35,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion_classifier import LABELS, classifier
+from fashion_classifier import LABELS, classifier, hub
 from fashion_classifier.locks import once
+from tests.patience import PATIENCE
 from train.pictures.fashion_mnist import Pictures
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -71,7 +72,8 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def loopback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
-    """An empty Hub and an empty cache."""
+    """An empty Hub and an empty cache. The Hub may take its time: who wants it to be silent sets `hub.TIMEOUT`."""
+    monkeypatch.setattr(hub, "TIMEOUT", PATIENCE)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub-cache"))
     # what former tests published under the same name is forgotten
     monkeypatch.setattr(classifier, "_classifier", once(classifier._classifier.__wrapped__))  # type: ignore[attr-defined]

@@ -1,9 +1,9 @@
 """The page's endpoints, through a real server and the real client."""
 
 import base64
-import io
 import json
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,21 +20,30 @@ import app
 from fashion_classifier import LABELS, explain, find_garments, predict
 from fashion_classifier.masks import innermost
 from fashion_classifier.monitoring import Journal, read_events
+from tests.patience import PATIENCE
 
 
 @pytest.fixture(scope="module")
 def client(url: str, tmp_path_factory: pytest.TempPathFactory) -> Client:
-    return Client(url, verbose=False, download_files=str(tmp_path_factory.mktemp("downloads")))
+    folder = str(tmp_path_factory.mktemp("downloads"))
+    return Client(url, verbose=False, download_files=folder, httpx_kwargs={"timeout": PATIENCE})
 
 
-def join(url: str, endpoint: str, data: list[Any]) -> httpx.Response:
-    return httpx.post(f"{url}gradio_api/call/{endpoint}", json={"data": data}, timeout=60)
+@pytest.fixture(scope="module")
+def api(url: str) -> Iterator[httpx.Client]:
+    """What other clients are: plain HTTP."""
+    with httpx.Client(base_url=f"{url}gradio_api/", timeout=PATIENCE) as opened:
+        yield opened
 
 
-def call(url: str, endpoint: str, data: list[Any]) -> str:
-    """The raw event stream of an endpoint, without a client's help."""
-    event = join(url, endpoint, data).raise_for_status().json()["event_id"]
-    return httpx.get(f"{url}gradio_api/call/{endpoint}/{event}", timeout=60).text
+def join(api: httpx.Client, endpoint: str, data: list[Any]) -> httpx.Response:
+    return api.post(f"call/{endpoint}", json={"data": data})
+
+
+def call(api: httpx.Client, endpoint: str, data: list[Any]) -> str:
+    """The raw event stream of an endpoint."""
+    event = join(api, endpoint, data).raise_for_status().json()["event_id"]
+    return api.get(f"call/{endpoint}/{event}").text
 
 
 def test_the_client_gets_the_librarys_answers(client: Client, example_labels: dict[Path, str]) -> None:
@@ -134,10 +143,10 @@ def test_a_target_that_is_none_of_the_ten(client: Client) -> None:
         client.predict(handle_file("examples/coat.jpg"), target="Hat", api_name="/explain")
 
 
-def test_files_of_the_server_stay_private(url: str, tmp_path: Path) -> None:
+def test_files_of_the_server_stay_private(api: httpx.Client, tmp_path: Path) -> None:
     secret = tmp_path / "secret.png"
     Image.new("L", (28, 28)).save(secret)
-    stream = call(url, "predict", [{"path": str(secret), "meta": {"_type": "gradio.FileData"}}])
+    stream = call(api, "predict", [{"path": str(secret), "meta": {"_type": "gradio.FileData"}}])
     assert "event: error" in stream
     assert not any(label in stream for label in LABELS)
 
@@ -145,12 +154,12 @@ def test_files_of_the_server_stay_private(url: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("meta", [{}, {"meta": {}}, {"meta": {"_type": "other"}}], ids=str)
 @pytest.mark.parametrize("endpoint", ["predict", "explain"])
 def test_a_path_that_does_not_say_that_it_is_an_upload_is_not_read(
-    url: str, endpoint: str, meta: dict[str, Any], tmp_path: Path
+    api: httpx.Client, endpoint: str, meta: dict[str, Any], tmp_path: Path
 ) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text("a secret")
     more = ["Coat", "gradcam"] if endpoint == "explain" else []
-    stream = call(url, endpoint, [{"path": str(secret)} | meta, *more])
+    stream = call(api, endpoint, [{"path": str(secret)} | meta, *more])
     assert "Received a path that was not uploaded" in stream
     assert "a secret" not in stream
 
@@ -162,11 +171,13 @@ def test_an_upload_that_is_gone(tmp_path: Path) -> None:
         assert caught.value.message == "The picture is no longer on the server; upload it again."
 
 
-def test_a_data_url(url: str) -> None:
-    buffer = io.BytesIO()
-    Image.open("examples/fashion-mnist-bag.png").save(buffer, "png")
-    data = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-    stream = call(url, "predict", [{"path": None, "url": data, "meta": {"_type": "gradio.FileData"}}])
+def as_data_url(path: str) -> dict[str, Any]:
+    url = f"data:image/*;base64,{base64.b64encode(Path(path).read_bytes()).decode()}"
+    return {"path": None, "url": url, "meta": {"_type": "gradio.FileData"}}
+
+
+def test_a_data_url(api: httpx.Client) -> None:
+    stream = call(api, "predict", [as_data_url("examples/fashion-mnist-bag.png")])
     assert "event: complete" in stream
     (answer,) = json.loads(stream.partition("data: ")[2])
     assert answer["label"] == predict("examples/fashion-mnist-bag.png").label
@@ -181,9 +192,9 @@ def test_a_model_that_cannot_be_had_is_replaced_and_named(monkeypatch: pytest.Mo
     assert f"The embedded model answers: {reason}" in app.show_prediction({"path": "examples/coat.jpg"})[5]
 
 
-def test_other_payloads(url: str) -> None:
-    assert "Received int in place of a picture" in call(url, "predict", [5])
-    stream = call(url, "predict", [{"path": None, "url": "data:image/png;base64,é", "meta": {"_type": "gradio.FileData"}}])
+def test_other_payloads(api: httpx.Client) -> None:
+    assert "Received int in place of a picture" in call(api, "predict", [5])
+    stream = call(api, "predict", [{"path": None, "url": "data:image/png;base64,é", "meta": {"_type": "gradio.FileData"}}])
     assert "Received a data URL that is not valid base64." in stream
 
 
@@ -225,36 +236,35 @@ def test_what_browsers_do_not_show_is_told_by_content(file_format: str, shown: b
     assert app.show_prediction({"path": str(tmp_path / "picture.jpg")})[0].startswith("## ") == shown
 
 
-def test_predictions_do_not_wait_for_explanations(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    go_on = threading.Event()
+def test_predictions_do_not_wait_for_explanations(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, explained = threading.Event(), explain(predict("examples/dress.jpg"))
 
     def slow(*args: Any, **options: Any) -> Any:
-        assert go_on.wait(60)
-        return explain(*args, **options)
+        assert go_on.wait(PATIENCE)
+        return explained
 
     monkeypatch.setattr(app, "explain", slow)
-    picture = handle_file("examples/dress.jpg")
-    jobs = [client.submit(picture, api_name="/explain") for _ in range(12)]
-    assert client.predict(picture, api_name="/predict")["label"] == "Dress"
-    assert not any(job.done() for job in jobs)
+    picture = as_data_url("examples/dress.jpg")
+    joined = [join(api, "explain", [picture, app.PREDICTED, "gradcam"]).json()["event_id"] for _ in range(12)]
+    assert '"label": "Dress"' in call(api, "predict", [picture])
     go_on.set()
-    for job in jobs:
-        assert job.result(60)[1]["target"] == "Dress"
+    for event in joined:
+        assert '"target": "Dress"' in api.get(f"call/explain/{event}").text
 
 
-def test_a_full_queue_refuses(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_queue_refuses(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     go_on, predicted = threading.Event(), predict("examples/dress.jpg")
 
     def slow(image: Any) -> tuple[Any, str]:
-        assert go_on.wait(60)
+        assert go_on.wait(PATIENCE)
         return predicted, ""
 
     monkeypatch.setattr(app, "_recorded", slow)
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: join(url, "predict", [None]), range(400)))
+        answers = list(pool.map(lambda _: join(api, "predict", [None]), range(2 * app.MAX_WAITING)))
         go_on.set()
         accepted = [answer.json()["event_id"] for answer in answers if answer.status_code == 200]
-        streams = list(pool.map(lambda event: httpx.get(f"{url}gradio_api/call/predict/{event}", timeout=60).text, accepted))
+        streams = list(pool.map(lambda event: api.get(f"call/predict/{event}").text, accepted))
     refused = [answer for answer in answers if answer.status_code != 200]
     assert app.MAX_WAITING <= len(accepted) <= app.MAX_WAITING + app.MODEL_CALLS["concurrency_limit"]
     assert {answer.status_code for answer in refused} == {503}
@@ -264,8 +274,8 @@ def test_a_full_queue_refuses(url: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("route", ["run", "api"])
-def test_nothing_passes_the_queue_by(url: str, route: str) -> None:
+def test_nothing_passes_the_queue_by(api: httpx.Client, route: str) -> None:
     for endpoint in ("predict", "explain", "show_prediction"):
-        answer = httpx.post(f"{url}gradio_api/{route}/{endpoint}", json={"data": [None]})
+        answer = api.post(f"{route}/{endpoint}", json={"data": [None]})
         assert (answer.status_code, "label" in answer.text) == (404, False)
-    assert "Please join the queue" in httpx.post(f"{url}gradio_api/{route}/predict", json={"data": [None]}).text
+    assert "Please join the queue" in api.post(f"{route}/predict", json={"data": [None]}).text

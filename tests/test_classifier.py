@@ -4,6 +4,7 @@ import json
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from PIL import ExifTags, Image
 from scipy.special import logsumexp, softmax
 
 from fashion_classifier import (
+    CanonicalImage,
     FashionClassifier,
     InvalidBundleError,
     InvalidImageError,
@@ -27,9 +29,12 @@ from fashion_classifier import (
     predict,
 )
 from fashion_classifier.bundle import DEFAULT_MODEL, MANIFEST, SEGMENTATION_MODEL, Bundle
+from fashion_classifier.classifier import MODEL_VARIABLE
 from fashion_classifier.forms import FORMS
 from fashion_classifier.images import to_gray
 from fashion_classifier.manifest import MOST_BYTES
+from fashion_classifier.segmentation import Segmenter
+from tests.patience import PATIENCE
 from tests.stand_ins import FindingParts, Naming, dark
 from tests.tiny_bundles import change, changed
 from train.pictures.fashion_mnist import ENVIRONMENT_VARIABLE, Pictures, load_fashion_mnist
@@ -355,6 +360,53 @@ def test_a_bundle_of_ones_own(variant: Callable[..., FashionClassifier], tiny_bu
     assert prediction.model_version == "9.9.9"
     unchanged = FashionClassifier.from_pretrained(tiny_bundles[kind]).predict("examples/coat.jpg")
     assert prediction.probabilities == unchanged.probabilities
+
+
+def test_canonicalize_finds_the_garment_as_predict_does(tiny_bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = np.full((320, 240, 3), (170, 200, 190), np.uint8)
+    photo[40:280, 60:180] = (250, 100, 90)  # the garment for the embedded network
+    photo[200:240, 20:200] = 20  # the garment for the tiny one, which finds what is dark
+    boxes = []
+    for model in ("", tiny_bundles["one look"]):
+        monkeypatch.setenv(MODEL_VARIABLE, str(model))
+        image = canonicalize(photo)
+        np.testing.assert_array_equal(image.mask, predict(photo).image.mask)
+        boxes.append(image.geometry.box)
+    assert boxes[0][3] > 200
+    assert boxes[1] == pytest.approx((20, 200, 180, 40), abs=2)
+
+
+def test_canonicalize_loads_a_model_once_and_only_for_photos(
+    tiny_bundles: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded, together = [], threading.Barrier(8)
+
+    class Counted(Segmenter):
+        def __init__(self, path: Path, content: bytes | None = None) -> None:
+            loaded.append(path.parent)
+            super().__init__(path, content)
+
+    monkeypatch.setattr("fashion_classifier.classifier.Segmenter", Counted)
+    folder = changed(tiny_bundles["one look"], tmp_path / "bundle")
+    monkeypatch.setenv(MODEL_VARIABLE, str(folder))
+    assert not canonicalize(THUMBNAIL).is_photo
+    assert canonicalize(PHOTOS[0], lambda photo: np.ones(photo.shape[:2], np.bool_)).mask.all()
+    assert loaded == []
+
+    def find(_: int) -> CanonicalImage:
+        together.wait(PATIENCE)
+        return canonicalize(PHOTOS[0])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(image.is_photo for image in pool.map(find, range(8)))
+    assert predict(PHOTOS[0]).bundle.path == folder
+    assert loaded == [folder]
+
+
+def test_a_photo_needs_the_model_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MODEL_VARIABLE, str(tmp_path))
+    with pytest.raises(InvalidBundleError, match=r"cannot read manifest\.json: No such file"):
+        canonicalize(PHOTOS[0])
 
 
 @pytest.mark.parametrize("name", [SEGMENTATION_MODEL, "thumbnail.tflite", "photo-garment.tflite"])

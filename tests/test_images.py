@@ -19,6 +19,7 @@ from PIL import Image, ImageCms, ImageFile
 from fashion_classifier.decoding import FORMATS, MAX_PIXELS, MAX_SIDE
 from fashion_classifier.errors import InvalidImageError
 from fashion_classifier.images import ACCEPTED, load_image
+from tests.patience import PATIENCE
 
 GRAY = np.array([[10, 20, 30], [40, 50, 60]], np.uint8)
 COLOUR = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[9, 90, 200], [0, 0, 0], [255, 255, 255]]], np.uint8)
@@ -420,16 +421,16 @@ def test_largest_picture_is_read() -> None:
 
 
 def test_warning_filters_survive_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two threads that overlap if they can: the second comes while the first is inside, and leaves after it."""
+    """Two threads that overlap: the second comes while the first is inside, and leaves after it."""
     open_, first_inside, second_inside, first_done = Image.open, threading.Event(), threading.Event(), threading.Event()
 
     def ordered_open(*args: Any, **options: Any) -> Image.Image:
         if first_inside.is_set():
             second_inside.set()
-            assert first_done.wait(10)
+            assert first_done.wait(PATIENCE)
         else:
             first_inside.set()
-            second_inside.wait(0.2)
+            assert second_inside.wait(PATIENCE)
         return open_(*args, **options)
 
     monkeypatch.setattr(Image, "open", ordered_open)
@@ -437,7 +438,7 @@ def test_warning_filters_survive_threads(monkeypatch: pytest.MonkeyPatch) -> Non
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(refusal, data)
         first.add_done_callback(lambda _: first_done.set())
-        assert first_inside.wait(10)
+        assert first_inside.wait(PATIENCE)
         second = pool.submit(refusal, data)
     assert "too many" in first.result()
     assert "too many" in second.result()

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fashion_classifier.locks import once
+from tests.patience import PATIENCE
 
 
 def test_threads_that_come_together_load_once_and_nothing_is_forgotten() -> None:
@@ -16,7 +17,7 @@ def test_threads_that_come_together_load_once_and_nothing_is_forgotten() -> None
         return [name]
 
     def get(i: int) -> list[str]:
-        together.wait(60)
+        together.wait(PATIENCE)
         return load("ab"[i % 2])
 
     with ThreadPoolExecutor(8) as pool:

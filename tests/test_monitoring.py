@@ -1,10 +1,8 @@
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from fashion_classifier import LABELS, Prediction, canonicalize, monitoring
 from fashion_classifier.bundle import DEFAULT_MODEL, Bundle
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, Journal, journal_from_environment, read_events
 from tests.loopback_hub import WRITE_TOKEN, Handler, LoopbackHub
+from tests.patience import eventually
 from train.pictures.feedback import feedback_pictures, load_feedback
 
 
@@ -34,7 +33,8 @@ def test_a_prediction_is_one_line_without_the_picture(tmp_path: Path) -> None:
     (path,) = (tmp_path / "new").iterdir()
     (line,) = path.read_text().splitlines()
     entry = json.loads(line)
-    assert abs((datetime.fromisoformat(entry.pop("time")) - before).total_seconds()) < 60
+    noted = datetime.fromisoformat(entry.pop("time"))  # to the millisecond
+    assert before - timedelta(milliseconds=1) < noted <= datetime.now(UTC)
     assert entry == {
         "event": "prediction",
         "id": event,
@@ -239,13 +239,6 @@ def pushed(hub: LoopbackHub) -> list[str]:
         line for name, content in repository.head.files.items() if name.endswith(".jsonl") for line in content.splitlines()
     ]
     return [json.loads(line)["id"] for line in lines]
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def refuse(request: Handler) -> bool:

@@ -26,6 +26,7 @@ from fashion_classifier import (
     predict,
 )
 from fashion_classifier.preprocessing import SIZE
+from tests.patience import PATIENCE
 
 PHOTO = "examples/dress.jpg"
 COPIES: list[Callable[[Any], Any]] = [lambda value: pickle.loads(pickle.dumps(value)), copy.deepcopy, copy.copy]
@@ -34,7 +35,7 @@ COPIES: list[Callable[[Any], Any]] = [lambda value: pickle.loads(pickle.dumps(va
 def in_a_process_of_its_own(program: str, *arguments: str) -> str:
     """What a program prints. It may hang, and must not take this process along."""
     command = [sys.executable, "-W", "ignore", "-c", program, *arguments]
-    child = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    child = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert child.returncode == 0, child.stderr
     return child.stdout
 
@@ -76,10 +77,10 @@ def test_a_bad_picture_breaks_no_pool(tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         with pytest.raises(InvalidImageError, match="not an image of a known format"):
-            pool.submit(predict, str(tmp_path / "bad.jpg")).result(300)
-        assert pool.submit(predict, PHOTO).result(300).to_dict() == predict(PHOTO).to_dict()
+            pool.submit(predict, str(tmp_path / "bad.jpg")).result(PATIENCE)
+        assert pool.submit(predict, PHOTO).result(PATIENCE).to_dict() == predict(PHOTO).to_dict()
         classifier = FashionClassifier.from_pretrained()
-        assert pool.submit(classifier.predict, PHOTO).result(300).label == "Dress"
+        assert pool.submit(classifier.predict, PHOTO).result(PATIENCE).label == "Dress"
 
 
 FORKS = """
@@ -101,10 +102,11 @@ context = multiprocessing.get_context("fork")
 for _ in range(int(sys.argv[1])):
     child = context.Process(target=answer, args=sys.argv[2:])
     child.start()
-    child.join(60)
+    child.join(300)
     print(child.exitcode)
     if child.exitcode is None:
         child.kill()
+        break
 stop.set()
 """
 
@@ -128,12 +130,15 @@ prediction = predict(sys.argv[1])
 explain(prediction, method="gradcam++")
 child = multiprocessing.get_context("fork").Process(target=answer, args=(prediction,))
 child.start()
-child.join(60)
+child.join(300)
 child.kill()
 """
 
 
-def test_explain_in_a_process_that_was_forked_with_tensorflow_says_so() -> None:
+def test_explain_in_a_process_that_was_forked_with_tensorflow_says_so(
+    tiny_bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASHION_CLASSIFIER_MODEL", str(tiny_bundles["one look"]))
     expected = "TensorFlow would hang here, in a process forked from one that had loaded it: start processes with 'spawn'.\n"
     assert in_a_process_of_its_own(FORK_WITH_TENSORFLOW, PHOTO) == expected
 

@@ -41,7 +41,7 @@ def _all_layers(model: keras.Model) -> list[keras.layers.Layer]:
 
 
 def answers(model: keras.Model, inputs: Any) -> npt.NDArray[np.integer]:
-    named: npt.NDArray[np.integer] = model.predict(inputs, verbose=0).argmax(axis=-1)
+    named: npt.NDArray[np.integer] = np.asarray(model(inputs)).argmax(axis=-1)
     return named
 
 
@@ -161,7 +161,7 @@ def test_what_comes_out_are_logits(
     classify(make(), classifier).save(tmp_path / "model.keras")
     found = adopt(tmp_path / "model.keras", thumbnails)
     assert found.output == output
-    logits = found.network.predict(as_input(thumbnails), verbose=0)
+    logits = np.asarray(found.network(as_input(thumbnails)))
     weights, biases = classifier
     expected = as_input(thumbnails).reshape(200, 784) @ weights + biases
     meant: dict[str, Callable[[Any], Any]] = {"probabilities": lambda z: softmax(z, axis=1), "sigmoids": expit}
@@ -216,8 +216,8 @@ def test_it_can_be_said_how_a_network_is_fed(classifier: tuple[Any, Any], thumbn
         found = adopt(tmp_path / "model.keras", thumbnails, fed=fed, output="logits")
         assert (found.input, found.output) == (fed, "logits")
         scale, offset, _ = INPUTS[fed]
-        expected = model.predict(as_input(thumbnails) * scale + offset, verbose=0)
-        np.testing.assert_allclose(found.network.predict(as_input(thumbnails), verbose=0), expected, atol=1e-4)
+        expected = model(as_input(thumbnails) * scale + offset)
+        np.testing.assert_allclose(found.network(as_input(thumbnails)), expected, atol=1e-4)
     assert found.accuracy < 0.25  # told is told
 
 

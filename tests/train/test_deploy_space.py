@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from huggingface_hub import HfApi, RepoCard
 from fashion_classifier import FashionClassifier
 from fashion_classifier.bundle import MANIFEST, Bundle
 from tests.loopback_hub import READ_TOKEN, WRITE_TOKEN, Handler, LoopbackHub
+from tests.patience import eventually
 from train import deploy_space
 
 MODEL, SPACE = "zalando/fashion", "zalando/wardrobe"
@@ -172,14 +172,16 @@ def test_the_space_builds_and_answers(
 
     environment["FASHION_CLASSIFIER_MODEL"] = f"{repo}@{commit}"
     with subprocess.Popen([python, data["app_file"]], cwd=folder, env=environment) as process:
+
+        def started() -> bool:
+            assert process.poll() is None
+            try:
+                return httpx.get("http://127.0.0.1:7899/config").is_success
+            except httpx.HTTPError:
+                return False
+
         try:
-            deadline = time.monotonic() + 120
-            while time.monotonic() < deadline:
-                try:
-                    httpx.get("http://127.0.0.1:7899/config").raise_for_status()
-                    break
-                except httpx.HTTPError:
-                    time.sleep(1)
+            eventually(started)
             client = Client("http://127.0.0.1:7899", verbose=False, download_files=str(tmp_path))
             answer = client.predict(handle_file("examples/coat.jpg"), api_name="/predict")
             _, explanation = client.predict(handle_file("examples/coat.jpg"), api_name="/explain")

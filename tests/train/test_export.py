@@ -87,7 +87,7 @@ def test_an_export_replaces_nothing_but_a_bundle(runs: list[Path], data: Fashion
 def test_an_export_that_fails_leaves_the_former_bundle(
     runs: list[Path], data: FashionMNIST, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = export(runs[0], tmp_path / "bundle", version="1.0.0", data=data).manifest
+    before = Bundle(shutil.copytree(runs[0] / "bundle", tmp_path / "bundle")).manifest
 
     def fail(*arguments: object) -> None:
         raise KeyboardInterrupt
@@ -161,8 +161,8 @@ def test_the_history_of_a_segmentation_network(runs: list[Path], data: FashionMN
     run = tmp_path / "segmentation"
     open_run(run, {"recipe": {"epochs": 24}, "data": {}, "command": "", "parents": [], "ancestors": {}})
     shutil.copy(DEFAULT_MODEL / SEGMENTATION_MODEL, run)
-    first = export(runs[1], tmp_path / "first", version="0", data=data, segmentation=run)
-    second = export(runs[1], tmp_path / "second", version="0", data=data, segmentation=first.path)
+    first = export(runs[1] / "bundle", tmp_path / "first", version="0", data=data, segmentation=run)
+    second = export(first.path, tmp_path / "second", version="0", data=data, segmentation=first.path)
     for bundle in (first, second):
         assert lineage_of_file(bundle, SEGMENTATION_MODEL) == lineage_of_run(run)
 
@@ -222,7 +222,7 @@ def of_photos(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Bundle:
     out = tmp_path_factory.mktemp("out") / "bundle"
-    return export(runs[0], out, version="0.2.0", data=data, photo_runs=photo_runs, pictures=pictures)
+    return export(runs[0] / "bundle", out, version="0.2.0", data=data, photo_runs=photo_runs, pictures=pictures)
 
 
 def test_an_expert_for_photos(of_photos: Bundle, photo_runs: list[Path]) -> None:
@@ -278,7 +278,8 @@ def test_one_network_for_photos_has_a_plain_name(
     runs: list[Path], data: FashionMNIST, photo_runs: list[Path], pictures: dict[str, list[Known]], tmp_path: Path
 ) -> None:
     one = photo_runs[1:]
-    bundle = export(runs[0], tmp_path / "bundle", version="0", data=data, photo_runs=one, pictures=pictures)
+    before = runs[0] / "bundle"
+    bundle = export(before, tmp_path / "bundle", version="0", data=data, photo_runs=one, pictures=pictures)
     (member,) = bundle.manifest.experts["photo"].members
     assert (member.form, member.file, member.keras) == ("garment mirrored", "photo.tflite", "photo.keras")
 
@@ -375,6 +376,7 @@ def test_networks_that_do_not_agree_are_refused(
     problem = (
         r"^The Keras and the LiteRT network in photo-garment\.tflite differ by 0\.\d+ in a probability, 0\.05 is allowed\.$"
     )
+    before = runs[0] / "bundle"
     with pytest.raises(ValueError, match=problem):
-        export(runs[0], tmp_path / "bundle", version="0", data=data, photo_runs=photo_runs, pictures=pictures)
+        export(before, tmp_path / "bundle", version="0", data=data, photo_runs=photo_runs, pictures=pictures)
     assert not (tmp_path / "bundle").exists()

@@ -76,6 +76,12 @@ def data(tmp_path_factory: pytest.TempPathFactory, thumbnails: list[UInt8Array],
     return folder
 
 
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interval of the calibration error, which no test here looks at, takes most of a measurement of 40 pictures."""
+    monkeypatch.setattr("train.networks.calibration.RESAMPLES", 20)
+
+
 @pytest.fixture
 def token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", WRITE_TOKEN)

@@ -520,6 +520,7 @@ def test_the_network_draws_half_as_large_as_it_sees() -> None:
     assert {"decode_10", "decode_20", "decode_40", "decode_80", "refine_40"} <= {layer.name for layer in model.layers}
 
 
+@pytest.mark.slow
 def test_fit(
     streets: list[StreetPhoto],
     phones: list[Masked],

@@ -114,10 +114,10 @@ def adopt(path: Path, validation: Pictures, *, fed: str | None = None, output: s
 
     pixels = validation.images[..., np.newaxis] / np.float32(255)
     truth = validation.targets.argmax(axis=1)
-    tried = {}
-    for name in [fed] if fed else INPUTS:
-        given = network.predict(_scaled(pixels, INPUTS[name]), batch_size=BATCH, verbose=0)
-        tried[name] = _try(given, truth, ending or output)
+    names = [fed] if fed else list(INPUTS)
+    ways = np.concatenate([_scaled(pixels, INPUTS[name]) for name in names])
+    given = np.split(network.predict(ways, batch_size=BATCH, verbose=0), len(names))
+    tried = {name: _try(values, truth, ending or output) for name, values in zip(names, given, strict=True)}
     best = min(tried, key=lambda name: tried[name].cost + INPUTS[name].rarity)
     if tried[best].accuracy < LEAST and fed is None:
         shares = ", ".join(f"{name} {trial.accuracy:.0%}" for name, trial in tried.items())
