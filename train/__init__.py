@@ -4,4 +4,3 @@ import os
 
 # TensorFlow leaves oneDNN's convolutions off on AMD processors; with them the ResNet trains 1.7 times as fast there
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # else it tells of every library that it looks for

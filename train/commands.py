@@ -49,6 +49,14 @@ def told(parser: argparse.ArgumentParser) -> Iterator[None]:
         parser.exit(1, f"{error}\n")
 
 
+def load_keras() -> None:
+    """Load Keras and its backend without the lines that they greet with; errors are raised as ever."""
+    with quiet():
+        import keras
+
+        keras.ops.zeros(1)  # only now the backend looks for its devices
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Nothing of what TensorFlow tells while it loads and converts, which is hundreds of lines."""

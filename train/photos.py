@@ -35,7 +35,8 @@ from train.networks.architectures import LOGITS
 from train.networks.efficientnet import LITE1, features, freeze, load_imagenet_weights
 from train.networks.lineage import descent, lineage_of_segmentation
 from train.networks.losses import OpenSetCrossEntropy
-from train.networks.runs import OneCycle, finish, open_run, typed_command
+from train.networks.runs import finish, open_run, typed_command
+from train.networks.schedules import OneCycle
 from train.pictures import folder, people, phone, shop, things
 from train.pictures.boxes import on_white
 from train.pictures.fashion_mnist import Pictures, load_fashion_mnist

@@ -29,7 +29,8 @@ from fashion_classifier.segmentation import MAP_SIDE, SIDE, as_input, hint
 from train.commands import command_parser
 from train.networks.efficientnet import LITE0, features, freeze, load_imagenet_weights
 from train.networks.lineage import descent
-from train.networks.runs import WEIGHTS, OneCycle, export_float16, finish, open_run, typed_command
+from train.networks.runs import WEIGHTS, export_float16, finish, open_run, typed_command
+from train.networks.schedules import OneCycle
 from train.pictures import phone, shop
 from train.pictures.boxes import box_of, on_white, widened
 from train.pictures.grabcut import grabcut_mask

@@ -11,7 +11,7 @@ The same command continues a run that was interrupted, from its last whole epoch
 import dataclasses
 from pathlib import Path
 
-from train.commands import add_data, command_parser, given_data, told
+from train.commands import add_data, command_parser, given_data, load_keras, told
 from train.networks.recipes import RECIPES, Recipe
 
 
@@ -35,7 +35,8 @@ def main(options: list[str] | None = None) -> None:
     changes = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
     recipe = dataclasses.replace(RECIPES[arguments.recipe], **changes)
     with told(parser):
-        from train.networks.runs import typed_command  # here: it loads Keras, as the others do
+        load_keras()
+        from train.networks.runs import typed_command
         from train.networks.thumbnail_training import fit
         from train.pictures.fashion_mnist import Pictures, load_fashion_mnist
         from train.pictures.feedback import load_feedback

@@ -14,7 +14,8 @@ from fashion_classifier.monitoring import NONE_OF_THE_TEN, Journal
 from train.networks.architectures import ARCHITECTURES
 from train.networks.lineage import lineage_of, lineage_of_run
 from train.networks.recipes import RECIPES
-from train.networks.runs import OneCycle, load_config, load_history, load_network
+from train.networks.runs import load_config, load_history, load_network
+from train.networks.schedules import OneCycle
 from train.networks.thumbnail_training import Batches, as_input, find_easy, fit, set_accuracy
 from train.pictures.fashion_mnist import FashionMNIST, Pictures
 from train.pictures.targets import target

@@ -14,7 +14,8 @@ from train.networks.architectures import ARCHITECTURES
 from train.networks.lineage import descent
 from train.networks.losses import SetCrossEntropy
 from train.networks.recipes import Recipe
-from train.networks.runs import OneCycle, finish, open_run, weights_of
+from train.networks.runs import finish, open_run, weights_of
+from train.networks.schedules import OneCycle
 from train.pictures.fashion_mnist import FashionMNIST, Pictures
 from train.pictures.outliers import outlier_thumbnails
 from train.pictures.thumbnail_augmentation import augment
