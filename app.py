@@ -3,6 +3,7 @@
 import base64
 import csv
 import html
+import json
 import logging
 import os
 import threading
@@ -25,6 +26,7 @@ from pydantic import model_validator
 
 from fashion_classifier import (
     LABELS,
+    Bundle,
     Explanation,
     FashionClassifier,
     FashionClassifierError,
@@ -33,9 +35,11 @@ from fashion_classifier import (
     Prediction,
     explain,
 )
+from fashion_classifier.bundle import DEFAULT_MODEL, TRAINING
 from fashion_classifier.decoding import FORMATS, is_heic
 from fashion_classifier.explanations import Method
 from fashion_classifier.images import load_image, load_sized, to_rgb
+from fashion_classifier.manifest import Expert
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, journal_from_environment
 from fashion_classifier.places import Point, reduced_point
 
@@ -374,14 +378,77 @@ def _at_least(image: Image.Image, side: int = 320) -> Image.Image:
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 
-def _examples() -> list[str]:
+def _examples(bundle: Bundle) -> list[str]:
+    """The example pictures of the kinds that a bundle has networks for."""
     with (EXAMPLES / "labels.csv").open(newline="") as file:
-        return [str(EXAMPLES / row["file"]) for row in csv.DictReader(file)]
+        rows = list(csv.DictReader(file))
+    names_photos = "photo" in bundle.manifest.experts
+    return [str(EXAMPLES / row["file"]) for row in rows if names_photos or row["source"].startswith("Fashion-MNIST")]
 
 
 def _warm_up() -> None:
     """Load TensorFlow before the first visitor asks for a heat map."""
-    explain(classifier.predict(_examples()[0]))
+    explain(classifier.predict(_examples(classifier.bundle)[0]))
+
+
+def _can_explain(bundle: Bundle) -> bool:
+    return any(expert.explained for expert in bundle.manifest.experts.values())
+
+
+def _is_shipped(bundle: Bundle) -> bool:
+    """Whether its networks are those that the package carries, from wherever they were loaded."""
+    shipped = Bundle(DEFAULT_MODEL).manifest
+    same_files = all(shipped.files.get(name) == bundle.manifest.files[name] for name in bundle.networks)
+    return same_files and bundle.manifest.experts == shipped.experts
+
+
+def _introduction(bundle: Bundle) -> str:
+    """What to give to the page; of somebody's own model also what it has seen, and what not. Markdown."""
+    names = f"The answer is one of {', '.join(LABELS[:-1])} and {LABELS[-1]}, or *not sure*."
+    if _is_shipped(bundle):
+        return f"Drop in a picture of one garment: a phone photo, a shop picture or a Fashion-MNIST thumbnail. {names}"
+    experts = bundle.manifest.experts
+    lines = [
+        f"This is version {bundle.manifest.version} of another model than the one that comes with the page, and what it was "
+        f"trained on is what its files say. Thumbnails: {_learnt_from(bundle, experts['thumbnail'])}."
+    ]
+    if "photo" in experts:
+        lines.insert(0, f"Drop in a photo of one garment, or a Fashion-MNIST thumbnail. {names}")
+        lines.append(f"Photos: {_learnt_from(bundle, experts['photo'])}.")
+    else:
+        lines.insert(0, f"Drop in a Fashion-MNIST thumbnail, 28x28 pixels or enlarged. {names}")
+        lines.append("**It has no network for photos**: what it answers to one says little.")
+    return "\n\n".join([lines[0], " ".join(lines[1:])])
+
+
+def _learnt_from(bundle: Bundle, expert: Expert) -> str:
+    """What a network was trained on, as its bundle records it; the bundle may be from anybody."""
+    try:
+        history = json.loads(bundle.read(TRAINING))
+        counts = history["runs"][history["networks"][expert.members[0].file]]["data"].items()
+    except (FashionClassifierError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        counts = ()
+    known = {html.escape(name[:40], quote=False): n for name, n in counts if type(n) is int and n > 0 and name != "validation"}
+    if not known:
+        return "nothing is recorded"
+    if known.keys() == {"training"}:
+        return f"{known['training']:,} images of Fashion-MNIST"
+    return ", ".join(f"{name} {n:,}" for name, n in known.items())
+
+
+def _figures(bundle: Bundle) -> list[str]:
+    """Lines of a table of what a bundle says was measured of it; none where it says nothing. It may be from anybody."""
+    measured = {"Fashion-MNIST's test images": bundle.manifest.metrics.get("fashion-mnist test")}
+    photos = bundle.manifest.metrics.get("photos")
+    validation = photos.get("validation") if isinstance(photos, dict) else None
+    if isinstance(validation, dict):
+        measured |= {f"{name}, of the validation split that calibrated it": share for name, share in validation.items()}
+    rows = []
+    for name, share in measured.items():
+        n, accuracy = (share.get("n"), share.get("accuracy")) if isinstance(share, dict) else (None, None)
+        if isinstance(n, int) and isinstance(accuracy, int | float) and 0 <= accuracy <= 1:
+            rows.append(f"| {html.escape(name[:100], quote=False)} | {n:,} | {accuracy:.2%} |")
+    return ["| pictures | n | named right |", "|---|---|---|", *rows] if rows else []
 
 
 def _show_comparison() -> None:
@@ -411,11 +478,10 @@ class Page(gr.Blocks):
 def build() -> gr.Blocks:
     """The page with its endpoints."""
     page: gr.Blocks
+    bundle = classifier.bundle
+    can_explain = _can_explain(bundle)
     with Page(title="Fashion classifier", analytics_enabled=False, delete_cache=(600, 3600)) as page:
-        gr.Markdown(
-            "# Fashion classifier\nDrop in a picture of one garment: a phone photo, a shop picture or a Fashion-MNIST "
-            f"thumbnail. The answer is one of {', '.join(LABELS[:-1])} and {LABELS[-1]}, or *not sure*."
-        )
+        gr.Markdown(f"# Fashion classifier\n{_introduction(bundle)}", elem_id="introduction")
         with gr.Tab("Classify"):
             with gr.Row():
                 with gr.Column():
@@ -434,17 +500,22 @@ def build() -> gr.Blocks:
                     bars = gr.Label(label="Probabilities", num_top_classes=3, show_heading=False, elem_id="bars")
                     version = gr.Markdown(elem_id="version")
             gr.Examples(
-                _examples(), picture, label="Examples", cache_examples=False, examples_per_page=12, api_visibility="private"
+                _examples(bundle),
+                picture,
+                label="Examples",
+                cache_examples=False,
+                examples_per_page=12,
+                api_visibility="private",
             )
             view: dict[str, Any] = {"format": "png", "interactive": False, "height": 300, "buttons": ["download", "fullscreen"]}
             with gr.Row():
                 isolated = gr.Image(label="Garment found; tap another", elem_id="isolated", **view)
                 seen = gr.Image(label="Seen by the network", elem_id="seen", **view)
                 thumbnail = gr.Image(label="In 28x28 pixels", elem_id="thumbnail", **view)
-                with gr.Column():
+                with gr.Column(visible=can_explain):
                     overlay = gr.Image(label="What speaks for it", elem_id="overlay", **view)
                     comment = gr.Markdown(elem_id="comment")
-            with gr.Row():
+            with gr.Row(visible=can_explain):
                 target = gr.Dropdown([PREDICTED, *LABELS], value=PREDICTED, label="Explain", elem_id="target")
                 method = gr.Dropdown(METHODS, value="gradcam", label="Method", elem_id="method")
 
@@ -476,8 +547,11 @@ def build() -> gr.Blocks:
                 | EXPLANATIONS
             )
             shown.success(show_garments, picture, [isolated, garments, outlines], **private, **MODEL_CALLS)
-            for told in (shown, chosen, *tapped):
-                told.success(**explanation, trigger_mode="always_last")  # the map of what is gone must not stay
+            if can_explain:
+                for told in (shown, chosen, *tapped):
+                    told.success(**explanation, trigger_mode="always_last")  # the map of what is gone must not stay
+                target.change(**explanation)
+                method.change(**explanation)
             # a picture that cannot be read must not leave the former one's answer standing
             shown.failure(lambda: show_prediction(None), None, answers, api_visibility="private")
             shown.then(lambda: "", None, thanks, api_visibility="private")
@@ -489,19 +563,21 @@ def build() -> gr.Blocks:
                 api_visibility="private",
                 **MODEL_CALLS,
             )
-            target.change(**explanation)
-            method.change(**explanation)
-        with gr.Tab("Comparison"):
-            _show_comparison()
+        if _is_shipped(bundle):
+            with gr.Tab("Comparison"):
+                _show_comparison()
+        elif figures := _figures(bundle):
+            with gr.Tab("Figures"):
+                gr.Markdown("\n".join(figures), elem_id="figures")
 
         answer, reason, heat = gr.JSON(visible=False), gr.JSON(visible=False), gr.Image(format="png", visible=False)
         point, every = gr.JSON(visible=False, label="at"), gr.JSON(visible=False)
         endpoint = gr.Button(visible=False)
         endpoint.click(predict_endpoint, [picture, point], answer, preprocess=False, api_name="predict", **MODEL_CALLS)
         endpoint.click(garments_endpoint, picture, every, preprocess=False, api_name="garments", **MODEL_CALLS)
-        endpoint.click(
-            explain_endpoint, [picture, target, method], [heat, reason], preprocess=False, api_name="explain", **EXPLANATIONS
-        )
+        if can_explain:
+            inputs, outputs = [picture, target, method], [heat, reason]
+            endpoint.click(explain_endpoint, inputs, outputs, preprocess=False, api_name="explain", **EXPLANATIONS)
     page.queue(api_open=False, max_size=MAX_WAITING)  # closed: the routes that would pass the queue by
     return page
 
@@ -509,5 +585,6 @@ def build() -> gr.Blocks:
 demo = build()
 
 if __name__ == "__main__":
-    threading.Thread(target=_warm_up, daemon=True).start()
+    if _can_explain(classifier.bundle):
+        threading.Thread(target=_warm_up, daemon=True).start()
     demo.launch(**LAUNCH_OPTIONS)

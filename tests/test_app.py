@@ -17,10 +17,12 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 import app
-from fashion_classifier import LABELS, explain, find_garments, predict
+from fashion_classifier import LABELS, Bundle, FashionClassifier, explain, find_garments, predict
+from fashion_classifier.bundle import DEFAULT_MODEL
 from fashion_classifier.masks import innermost
 from fashion_classifier.monitoring import Journal, read_events
 from tests.patience import PATIENCE
+from tests.tiny_bundles import change, changed, put
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +192,66 @@ def test_a_model_that_cannot_be_had_is_replaced_and_named(monkeypatch: pytest.Mo
     assert answer["fallback"] == reason
     assert answer["model_commit"] is None
     assert f"The embedded model answers: {reason}" in app.show_prediction({"path": "examples/coat.jpg"})[5]
+
+
+def page_of(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], dict[str, dict[str, Any]], set[str]]:
+    """The page on a bundle: the names of its tabs, its components by id and type, and its public endpoints."""
+    monkeypatch.setattr(app, "classifier", FashionClassifier(Bundle(bundle)))
+    config = app.build().get_config_file()
+    components = config["components"]
+    tabs = [component["props"]["label"] for component in components if component["type"] == "tabitem"]
+    named = {component["props"].get("elem_id") or component["type"]: component["props"] for component in components}
+    public = {call["api_name"] for call in config["dependencies"] if call["api_visibility"] == "public"}
+    return tabs, named, public
+
+
+def test_the_page_on_the_shipped_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    copy = changed(DEFAULT_MODEL, tmp_path / "copy", version="9.9.9")  # the same networks from elsewhere
+    for bundle in (DEFAULT_MODEL, copy):
+        tabs, named, public = page_of(bundle, monkeypatch)
+        assert tabs == ["Classify", "Comparison"]
+        assert len(named["dataset"]["samples"]) == 12
+        assert "another model" not in named["introduction"]["value"]
+        assert public == {"predict", "garments", "explain"}
+
+
+def test_the_page_on_a_model_for_thumbnails_without_maps(
+    tiny_bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bundle = changed(tiny_bundles["thumbnail"], tmp_path / "bundle", experts__thumbnail__members__0__explanation_layer=None)
+    tabs, named, public = page_of(bundle, monkeypatch)
+    assert tabs == ["Classify"]  # neither the shipped networks' comparison nor figures that nobody measured
+    assert [Path(sample[0]["path"]).name for sample in named["dataset"]["samples"]] == [
+        "fashion-mnist-bag.png",
+        "fashion-mnist-sandal.png",
+    ]
+    text = named["introduction"]["value"]
+    assert "version 1.0.0 of another model than the one that comes with the page" in text
+    assert "Thumbnails: 7 images of Fashion-MNIST. **It has no network for photos**" in text
+    assert "phone photo" not in text
+    assert public == {"predict", "garments"}
+    change(bundle, metrics={"fashion-mnist test": {"n": 10_000, "accuracy": 0.8895}, "photos": {"validation": [1]}})
+    tabs, named, _ = page_of(bundle, monkeypatch)
+    assert tabs == ["Classify", "Figures"]
+    assert named["figures"]["value"].splitlines()[2:] == ["| Fashion-MNIST's test images | 10,000 | 88.95% |"]
+
+
+def test_the_page_on_a_model_for_photos(tiny_bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    bundle = changed(tiny_bundles["one look"], tmp_path / "bundle")
+    validation = {"phone <b>photos</b>": {"n": 423, "accuracy": 0.9196}, "lies": {"n": 10, "accuracy": 1.5}}
+    change(bundle, metrics={"photos": {"validation": validation}})
+    record = {"data": {"phone": 3075, "own <i>": 12, "own": 0, "shop": "many"}}
+    put(bundle, "training.json", json.dumps({"networks": {"photo.tflite": "a"}, "runs": {"a": record}}).encode())
+    tabs, named, public = page_of(bundle, monkeypatch)
+    assert tabs == ["Classify", "Figures"]
+    assert len(named["dataset"]["samples"]) == 12
+    assert "Thumbnails: nothing is recorded. Photos: phone 3,075, own &lt;i&gt; 12." in named["introduction"]["value"]
+    (row,) = named["figures"]["value"].splitlines()[2:]
+    assert row == "| phone &lt;b&gt;photos&lt;/b&gt;, of the validation split that calibrated it | 423 | 91.96% |"
+    assert public == {"predict", "garments", "explain"}
+    for history in (b"[]", b"{", b'{"networks": {"photo.tflite": "a"}, "runs": {"a": {"data": [1]}}}'):
+        put(bundle, "training.json", history)
+        assert "Photos: nothing is recorded." in page_of(bundle, monkeypatch)[1]["introduction"]["value"]
 
 
 def test_other_payloads(api: httpx.Client) -> None:

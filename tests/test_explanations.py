@@ -24,7 +24,7 @@ from fashion_classifier.explanations import Method
 from fashion_classifier.forms import FORMS
 from fashion_classifier.manifest import FORMAT, PREPROCESSING_VERSION, Expert, ExpertName, FormName, Manifest, Member
 from tests.tiny_bundles import change, changed, put
-from train.export import in_half_precision
+from train.networks.exporting import in_half_precision
 from train.photos import network as efficientnet
 
 Float32Array = npt.NDArray[np.float32]

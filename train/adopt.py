@@ -7,56 +7,30 @@ with --input and --output. What becomes of it must name these images as Keras do
 holds is executed. Needs Keras on TensorFlow; files of Keras 2 are compared where tf_keras is installed.
 """
 
-import argparse
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from train.commands import add_data, command_parser, quiet
 from train.networks.encodings import INPUTS, OUTPUTS
 from train.networks.keras_files import UnusableFileError, read
 
 WEAK = 0.5  # accuracy below which it is said that a network is a poor one
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Nothing of what TensorFlow tells while it loads and converts, which is hundreds of lines."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = [os.dup(stream) for stream in (1, 2)]
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        for stream in (1, 2):
-            os.dup2(nowhere, stream)
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for stream, copy in zip((1, 2), kept, strict=True):
-            os.dup2(copy, stream)
-            os.close(copy)
-        os.close(nowhere)
-
-
 def main(options: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__doc__)
     parser.add_argument("model", type=Path, help="a .keras or .h5 file that model.save wrote")
     parser.add_argument("out", type=Path, help="folder of the bundle")
     parser.add_argument("--version", required=True, help='of the model, such as "0.1.0"')
-    parser.add_argument(
-        "--data", type=Path, help="folder of Fashion-MNIST's IDX files (default: FASHION_MNIST_DIR, or Keras's)"
-    )
+    add_data(parser)
     parser.add_argument("--input", choices=INPUTS, help="how the network is fed pixels (default: as it answers best)")
     parser.add_argument("--output", choices=OUTPUTS, help="what it gives (default: as its outputs look)")
     arguments = parser.parse_args(options)
     try:
         read(arguments.model)  # so that most of what cannot be adopted is told at once
         print(f"Adopting {arguments.model}; this takes a minute or two.", flush=True)
-        with _quiet():
-            from train.export import export
+        with quiet():
             from train.networks.adoption import adopt
+            from train.networks.exporting import export
             from train.networks.runs import versions
             from train.pictures.fashion_mnist import load_fashion_mnist
 

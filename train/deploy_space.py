@@ -2,27 +2,31 @@
 
     python -m train.deploy_space owner/space --model owner/name@v1.2.0 [--dry-run FOLDER]
 
-The Space gets what it needs to run, and nothing else. It loads the model's commit while it is built, so that it starts
-without asking the Hub. Give an older version to roll back, or no --model to use the one that the package carries. The token
-is the one of huggingface_hub: `hf auth login`, or HF_TOKEN.
+The Space gets what it needs to run and to install the package from it, and nothing else. It loads the model's commit while it
+is built, so that it starts without asking the Hub. Give an older version to roll back, or no --model to use the one that the
+package carries. The token is the one of huggingface_hub: `hf auth login`, or HF_TOKEN.
 """
 
-import argparse
 import shutil
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
-from huggingface_hub import HfApi, RepoCard
+import jinja2
+from huggingface_hub import HfApi, RepoCard, constants
 from huggingface_hub.errors import HfHubHTTPError
 
 from fashion_classifier import Bundle, FashionClassifierError
-from fashion_classifier.bundle import MANIFEST
+from fashion_classifier.bundle import DEFAULT_MODEL, MANIFEST
 from fashion_classifier.classifier import MODEL_VARIABLE
 from fashion_classifier.hub import hub_errors, load, parse_reference
+from train.commands import command_parser
 
 ROOT = Path(__file__).parent.parent
-CONTENT = ("app.py", "fashion_classifier", "examples", "report", "requirements.txt", "LICENSE")
+CONTENT = ("app.py", "fashion_classifier", "examples", "report", "pyproject.toml", "LICENSE")
+EXTRAS = ("app", "explain")  # of the package, that the page needs
+TEMPLATE, PRIVACY = (Path(__file__).parent / name for name in ("space.md", "privacy.md"))
 LEFT_OUT = ("__pycache__", "*.pyi", "errors-*")  # contact sheets of errors show people who were not asked
 NO_PAID_PLAN = (
     "The Hub asks for a paid plan before it makes this Space (HTTP 402). Make it by hand on the website, choose a plan, or "
@@ -31,11 +35,12 @@ NO_PAID_PLAN = (
 TOO_FEW_RIGHTS = "Your token may not write to {space} (HTTP {status}). Sign in with `hf auth login` and a token that may."
 
 
-def stage(folder: Path, model: tuple[str, Bundle] | None = None) -> None:
+def stage(folder: Path, space: str, model: tuple[str, Bundle] | None = None) -> None:
     """Write the Space's files.
 
     Args:
         folder: Is made, or must be empty.
+        space: "owner/space".
         model: Name on the Hub and the verified bundle to preload.
 
     Raises:
@@ -50,17 +55,39 @@ def stage(folder: Path, model: tuple[str, Bundle] | None = None) -> None:
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(*LEFT_OUT))
         else:
             shutil.copy2(source, folder / name)
+    (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in requirements()))
     card = RepoCard.load(ROOT / "README.md", ignore_metadata_errors=True)
-    # the page shows itself: of the README, what it is
-    card.text = (
-        "\n" + "\n".join(line for line in card.text.partition("\n## ")[0].splitlines() if not line.startswith("![")) + "\n"
-    )
+    card.text = readme(space, model)
     if model is not None:
         repo, bundle = model
         files = ",".join([MANIFEST, *bundle.manifest.files])
         card.data["preload_from_hub"] = [f"{repo} {files} {bundle.commit}"]
         card.data["models"] = [repo]
     card.save(folder / "README.md")
+
+
+def requirements() -> list[str]:
+    """What app.py needs: neither training nor tests."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return sorted([*project["dependencies"], *(line for name in EXTRAS for line in project["optional-dependencies"][name])])
+
+
+def readme(space: str, model: tuple[str, Bundle] | None) -> str:
+    """What a Space says of itself below its front matter, Markdown; parameters as of `stage`."""
+    repo, bundle = model or (None, Bundle(DEFAULT_MODEL))
+    manifest = bundle.manifest
+    text: str = jinja2.Template(TEMPLATE.read_text(encoding="utf-8"), undefined=jinja2.StrictUndefined).render(
+        space=space,
+        endpoint=constants.ENDPOINT,
+        repo=repo,
+        bundle=bundle,
+        manifest=manifest,
+        measured=manifest.metrics.get("fashion-mnist test"),
+        explained=any(expert.explained for expert in manifest.experts.values()),
+        example="examples/coat.jpg" if "photo" in manifest.experts else "examples/fashion-mnist-bag.png",
+        privacy=PRIVACY.read_text(encoding="utf-8"),
+    )
+    return text
 
 
 def deploy(space: str, model: tuple[str, Bundle] | None) -> str:
@@ -75,7 +102,7 @@ def deploy(space: str, model: tuple[str, Bundle] | None) -> str:
     """
     api = HfApi()
     with tempfile.TemporaryDirectory() as staged, hub_errors(space):
-        stage(Path(staged), model)
+        stage(Path(staged), space, model)
         address = api.create_repo(space, repo_type="space", space_sdk="gradio", exist_ok=True)
         version = f"model {model[1].manifest.version}" if model else "the embedded model"
         api.upload_folder(
@@ -95,7 +122,7 @@ def deploy(space: str, model: tuple[str, Bundle] | None) -> str:
 
 def main() -> int:
     """Exit status: 0, or 1 with one sentence on standard error."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__doc__)
     parser.add_argument("space", help="owner/space")
     parser.add_argument("--model", metavar="OWNER/NAME@REVISION", help="without it the Space uses the embedded model")
     parser.add_argument("--dry-run", type=Path, metavar="FOLDER", help="write the Space's files there and upload nothing")
@@ -106,7 +133,7 @@ def main() -> int:
             repo, revision = parse_reference(arguments.model)
             model = repo, load(repo, revision)
         if arguments.dry_run:
-            stage(arguments.dry_run, model)
+            stage(arguments.dry_run, arguments.space, model)
             print(f"The files of the Space are in {arguments.dry_run}.")
         else:
             print(deploy(arguments.space, model))

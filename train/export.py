@@ -8,332 +8,19 @@ the LiteRT networks agree, and writes what it measured into the manifest. Withou
 bundle's segmentation network; without --photo-run the network for thumbnails answers photos alone. Needs Keras on TensorFlow.
 """
 
-import argparse
-import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
-import keras
-import numpy as np
-import numpy.typing as npt
-import tensorflow as tf
-
-from fashion_classifier import LABELS, Bundle, CanonicalImage, FashionClassifier, Manifest, canonicalize
-from fashion_classifier.bundle import DEFAULT_MODEL, HDF5_MODEL, LICENCES, MANIFEST, SEGMENTATION_MODEL, sha256
-from fashion_classifier.confidence import Float64Array, calibrated, energy
-from fashion_classifier.ensemble import Ensemble
-from fashion_classifier.forms import FORMS
-from fashion_classifier.manifest import FORMAT, PREPROCESSING_VERSION, Expert, ExpertName, FormName, Member
-from fashion_classifier.preprocessing import Segment
+from fashion_classifier.bundle import DEFAULT_MODEL, HDF5_MODEL, SEGMENTATION_MODEL
 from fashion_classifier.segmentation import Segmenter
-from train import photos
-from train.networks import efficientnet
-from train.networks.architectures import FEATURES
-from train.networks.calibration import fair_quantiles, fit_calibration
-from train.networks.lineage import (
-    Lineage,
-    lineage_of_file,
-    lineage_of_record,
-    lineage_of_run,
-    lineage_of_segmentation,
-    write_history,
-)
-from train.networks.runs import WEIGHTS, export_float16, load_config, load_network
-from train.pictures import people, phone, shop
-from train.pictures.fashion_mnist import FashionMNIST, load_fashion_mnist
-from train.pictures.street import street_garments
-from train.pictures.targets import target
-from train.reports.photos import MARGIN, SMALLEST
-from train.reports.thumbnails import evaluate
-
-REFUSED = 0.05  # share of good validation pictures that may be called uncertain: the typicality below which they are
-INT8_MARGIN = 0.001  # validation accuracy that int8 weights may cost
-DISAGREEMENT = 0.005  # share of test images that the two networks for thumbnails may name differently
-LARGEST_DIFFERENCE = 0.05  # of a probability, between the two networks for photos
-MEASURED = ("parameters", "serving")  # of the network for thumbnails, in a manifest's metrics
-BATCH = 100  # pictures to a run of a network
-
-Known = tuple[CanonicalImage, npt.NDArray[np.floating]]  # a picture and its target (10,), 1 for every acceptable class
+from train.commands import add_data, command_parser, given_data, quiet, told
 
 
-def export(
-    source: Path | keras.Model,
-    out: Path,
-    *,
-    version: str,
-    data: FashionMNIST,
-    training: dict[str, Any] | None = None,
-    segmentation: Path | None = None,
-    photo_runs: Sequence[Path] = (),
-    pictures: Mapping[str, Sequence[Known]] = MappingProxyType({}),
-    hdf5: bool = False,
-) -> Bundle:
-    """Write a bundle.
-
-    Args:
-        source: A finished run folder, a bundle whose expert for thumbnails is kept as it is, or a network that takes
-            (n, 28, 28, 1) float32 in [0, 1] and gives (n, 10) logits.
-        out: Folder of the bundle; a former bundle there is replaced, once the new one is whole.
-        version: Of the model, such as "1.0.0".
-        data: Fashion-MNIST; its validation part calibrates, its test part is measured.
-        training: Where a network is from, for the record; runs and bundles say it themselves.
-        segmentation: A finished run of `train.segmentation`, or a bundle; None for the network of the embedded bundle.
-        photo_runs: Finished runs of `train.photos`, one for each form whose answers are averaged; none for a bundle without
-            an expert for photos.
-        pictures: Photos that calibrate these, by source: as the bundle's segmentation finds their garments, and their targets.
-            Every source counts as much as any other.
-        hdf5: Add fashion_model.h5.
-
-    Raises:
-        ValueError: The Keras and the LiteRT networks do not agree, two runs are for one form, or there are no photos to
-            calibrate on.
-        FileExistsError: The folder holds something other than a bundle.
-    """
-    if out.exists() and any(out.iterdir()) and not (out / MANIFEST).is_file():
-        raise FileExistsError(f"{out} holds something other than a bundle; give a new folder, or a bundle's to replace it.")
-    forms = [load_config(run)["recipe"]["form"] for run in photo_runs]
-    if len(set(forms)) < len(forms):
-        raise ValueError(f"Give one run for each form of photos; these are for {', '.join(map(repr, forms))}.")
-    if photo_runs and not pictures:
-        raise ValueError("Networks for photos are calibrated on photos: there are none.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f"{out.name}-") as temporary:
-        staged = Path(temporary) / out.name
-        staged.mkdir()
-        shutil.copy(Path(__file__).parent / LICENCES, staged)
-        origins = {SEGMENTATION_MODEL: _add_segmentation(staged, segmentation or DEFAULT_MODEL)}
-        experts: dict[ExpertName, Expert] = {}
-        experts["thumbnail"], origin, metrics = _add_thumbnail_expert(staged, source, data, training or {}, hdf5=hdf5)
-        origins |= {name: origin for member in experts["thumbnail"].members for name in (member.file, member.keras)}
-        if photo_runs:
-            experts["photo"], metrics["photos"] = _add_photo_expert(staged, dict(zip(forms, photo_runs, strict=True)), pictures)
-            for member, run in zip(experts["photo"].members, photo_runs, strict=True):
-                origins |= dict.fromkeys((member.file, member.keras), lineage_of_run(run))
-        write_history(staged, origins)
-        manifest = Manifest(FORMAT, version, LABELS, PREPROCESSING_VERSION, REFUSED, experts, metrics, files={})
-        test = evaluate(FashionClassifier(_write(staged, manifest)), data.test.images, data.test.groups)
-        accuracy = {"n": test.n, "accuracy": test.accuracy, "interval": test.interval, "macro f1": test.f1}
-        _write(staged, replace(manifest, metrics={"fashion-mnist test": accuracy} | metrics))
-        if out.exists():
-            shutil.rmtree(out)
-        staged.replace(out)
-    return Bundle(out)
-
-
-def _add_segmentation(out: Path, segmentation: Path) -> Lineage:
-    shutil.copy(segmentation / SEGMENTATION_MODEL, out)
-    return lineage_of_segmentation(segmentation)
-
-
-def _add_thumbnail_expert(
-    out: Path, source: Path | keras.Model, data: FashionMNIST, training: dict[str, Any], *, hdf5: bool
-) -> tuple[Expert, Lineage, dict[str, Any]]:
-    """Write the network for thumbnails; the expert, how the network came to be, and what was measured of it."""
-    forms: tuple[FormName, ...] = ("canonical",)
-    if not isinstance(source, Path):
-        network, architecture, origin = source, "custom", lineage_of_record(training)
-    elif (source / MANIFEST).is_file():
-        return _copied_thumbnail_expert(out, Bundle(source))
-    else:
-        network, recipe, origin = load_network(source), load_config(source)["recipe"], lineage_of_run(source)
-        architecture = recipe["architecture"]
-        if recipe["augmentation"]:  # it has seen mirror images
-            forms = ("canonical", "canonical mirrored")
-    layer = explanation_layer(network)
-    members = [Member(form, "thumbnail.tflite", "thumbnail.keras", architecture, layer, maps=False) for form in forms]
-    network.save(out / "thumbnail.keras")
-    if hdf5:
-        network.save(out / HDF5_MODEL)
-    validation = [canonicalize(image) for image in data.validation.images]
-    test = [canonicalize(image) for image in data.test.images]
-    truth, expected = data.validation.targets.argmax(axis=1), calibrated(keras_logits(network, forms, test), 1)
-    serving: dict[str, dict[str, Any]] = {}
-    for name, options in (("float32", {}), ("int8", {"optimizations": [tf.lite.Optimize.DEFAULT]})):
-        network.export(out / "thumbnail.tflite", format="litert", verbose=False, **options)
-        found = calibrated(served_logits(out, members, test), 1)
-        named = calibrated(served_logits(out, members, validation), 1).argmax(axis=1)
-        serving[name] = {
-            "validation accuracy": float(np.mean(named == truth)),
-            "test images named differently": int(np.sum(expected.argmax(axis=1) != found.argmax(axis=1))),
-            "largest difference of a probability": float(np.abs(expected - found).max()),
-            "bytes": (out / "thumbnail.tflite").stat().st_size,
-        }
-    chosen = "int8"
-    if serving["int8"]["validation accuracy"] < serving["float32"]["validation accuracy"] - INT8_MARGIN:
-        chosen = "float32"
-        network.export(out / "thumbnail.tflite", format="litert", verbose=False)
-    if serving[chosen]["test images named differently"] > DISAGREEMENT * len(test):
-        raise ValueError(f"The Keras and the LiteRT network do not agree: {serving[chosen]}.")
-    expert = calibrated_expert(members, served_logits(out, members, validation), data.validation.targets)
-    return (
-        expert,
-        origin,
-        {"parameters": network.count_params(), "serving": {"chosen": chosen, "n": len(test)} | serving},
-    )
-
-
-def _copied_thumbnail_expert(out: Path, bundle: Bundle) -> tuple[Expert, Lineage, dict[str, Any]]:
-    """A bundle's expert for thumbnails as it is, with what was measured of it."""
-    expert, metrics = bundle.manifest.experts["thumbnail"], bundle.manifest.metrics
-    for name in {name for member in expert.members for name in (member.file, member.keras)}:
-        (out / name).write_bytes(bundle.read(name))
-    return (
-        expert,
-        lineage_of_file(bundle, expert.members[0].keras),
-        {part: metrics[part] for part in MEASURED if part in metrics},
-    )
-
-
-def _add_photo_expert(
-    out: Path, runs: dict[FormName, Path], pictures: Mapping[str, Sequence[Known]]
-) -> tuple[Expert, dict[str, Any]]:
-    """Write the networks for photos, one for each form; the expert, and what was measured on the pictures."""
-    images = [image for given in pictures.values() for image, _ in given]
-    truth = np.stack([accepted for given in pictures.values() for _, accepted in given])
-    sources = np.repeat(list(pictures), [len(given) for given in pictures.values()])
-    members, answers, differences, named_differently, parameters = [], [], [], 0, 0
-    for form, run in runs.items():
-        name = "photo" if len(runs) == 1 else f"photo-{form.replace(' ', '-')}"
-        network = load_photo_network(run)
-        member = Member(form, f"{name}.tflite", f"{name}.keras", network.name, efficientnet.FEATURES, maps=False)
-        in_half_precision(network).save(out / member.keras)
-        export_float16(network, out / member.file)
-        expected, found = keras_logits(network, [form], images), served_logits(out, [member], images)
-        differences.append(float(np.abs(calibrated(expected, 1) - calibrated(found, 1)).max()))
-        if differences[-1] > LARGEST_DIFFERENCE:
-            raise ValueError(
-                f"The Keras and the LiteRT network in {member.file} differ by {differences[-1]:.3f} in a probability, "
-                f"{LARGEST_DIFFERENCE} is allowed."
-            )
-        named_differently += int(np.sum(expected.argmax(axis=2) != found.argmax(axis=2)))
-        parameters += network.count_params()
-        members.append(member)
-        answers.append(found)
-    logits = np.concatenate(answers)
-    expert = calibrated_expert(members, logits, truth, sources)
-    right = truth[np.arange(len(truth)), calibrated(logits, expert.temperature).argmax(axis=1)] > 0
-    return expert, {
-        "validation": {
-            name: {"n": int((sources == name).sum()), "accuracy": float(right[sources == name].mean())} for name in pictures
-        },
-        "largest difference of a probability": max(differences),
-        "named differently": named_differently,
-        "parameters": parameters,
-    }
-
-
-def calibrated_expert(
-    members: Sequence[Member],
-    logits: Float64Array,
-    targets: npt.NDArray[np.floating],
-    sources: npt.NDArray[np.str_] | None = None,
-) -> Expert:
-    """Members with the temperature, smoothing and energies that fit what they say of pictures with known targets.
-
-    Args:
-        members: Networks that answer together.
-        logits: (members, n, 10), theirs.
-        targets: (n, 10), 1 for every acceptable class.
-        sources: Which source each picture is from, n names; None for one. All sources count alike.
-    """
-    groups = np.unique(np.zeros(len(targets), int) if sources is None else sources, return_inverse=True)[1]
-    temperature, smoothing = fit_calibration(logits, targets, 1 / np.bincount(groups)[groups])
-    return Expert(temperature, smoothing, fair_quantiles(energy(logits), groups), tuple(members))
-
-
-def served_logits(folder: Path, members: Sequence[Member], images: Sequence[CanonicalImage]) -> Float64Array:
-    """What LiteRT networks in a folder say of pictures: (members, n, 10)."""
-    ensemble = Ensemble(folder, members, lambda name: (folder / name).read_bytes())
-    return np.concatenate([ensemble.logits(images[i : i + BATCH]) for i in range(0, len(images), BATCH)], axis=1)
-
-
-def keras_logits(network: keras.Model, forms: Sequence[FormName], images: Sequence[CanonicalImage]) -> Float64Array:
-    """What a Keras network says of pictures in each of the forms: (forms, n, 10)."""
-    batches = [images[i : i + BATCH] for i in range(0, len(images), BATCH)]
-    said = [[network.predict_on_batch(FORMS[form].render(batch)) for batch in batches] for form in forms]
-    return np.stack([np.concatenate(parts) for parts in said]).astype(np.float64)
-
-
-def load_photo_network(run: Path) -> keras.Model:
-    """The network of a finished run of `train.photos`."""
-    network = photos.network()
-    network.load_weights(run / WEIGHTS)
-    return network
-
-
-def in_half_precision(model: keras.Model) -> keras.Model:
-    """A copy whose weights take half the bytes; `explain` computes with them in single precision again."""
-
-    def half(layer: keras.Operation) -> keras.Operation:
-        if not hasattr(layer, "dtype_policy"):
-            return layer  # an operation such as a slice computes in what it is given
-        return layer.__class__.from_config(layer.get_config() | {"dtype": "float16"})
-
-    copy = keras.models.clone_model(model, clone_function=half)
-    copy.set_weights([weights.astype(np.float16) for weights in model.get_weights()])
-    return copy
-
-
-def validation_pictures(
-    segment: Segment,
-    *,
-    photos: Path,
-    street: Path | None = None,
-    shop_folder: Path | None = None,
-    people_folder: Path | None = None,
-) -> dict[str, list[Known]]:
-    """The validation pictures of the ten, by source: what calibrates a network for photos.
-
-    Raises:
-        ValueError: There are no such phone photos.
-    """
-    listed = {"phone photos": phone.rows(photos, "validation")}
-    if shop_folder:
-        listed["shop products"] = shop.rows(shop_folder, "validation")
-    if people_folder:
-        listed["people in the street"] = people.rows(people_folder, "validation")
-    found = {
-        name: [
-            (image, target(row.accepted))
-            for row in rows
-            if row.accepted and (image := canonicalize(row.path, segment)).is_photo
-        ]
-        for name, rows in listed.items()
-    }
-    if not found["phone photos"]:
-        raise ValueError(f"{photos} holds no photo of one of the ten in the validation split to calibrate on.")
-    if street:
-        found["street garments"] = [
-            (canonicalize(garment.crop(MARGIN)[0], segment), target(garment.accepted))
-            for garment in street_garments(street, "validation", smallest=SMALLEST)
-            if garment.accepted
-        ]
-    return found
-
-
-def explanation_layer(network: keras.Model) -> str | None:
-    """The layer for class activation maps: the one called "features", else the last convolution."""
-    names = [layer.name for layer in network.layers]
-    convolutions = [layer.name for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
-    return FEATURES if FEATURES in names else convolutions[-1] if convolutions else None
-
-
-def _write(out: Path, manifest: Manifest) -> Bundle:
-    files = {path.name: sha256(path) for path in sorted(out.iterdir()) if path.name != MANIFEST}
-    (out / MANIFEST).write_text(replace(manifest, files=files).to_json())
-    return Bundle(out)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(options: list[str] | None = None) -> None:
+    parser = command_parser(__doc__)
     parser.add_argument("source", type=Path, help="a finished run folder, or a bundle")
     parser.add_argument("out", type=Path, help="folder of the bundle")
     parser.add_argument("--version", required=True, help='of the model, such as "1.0.0"')
-    parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
+    add_data(parser)
     parser.add_argument("--segmentation", type=Path, help="a finished run of train.segmentation, or a bundle")
     parser.add_argument(
         "--photo-run", type=Path, action="append", default=[], help="a finished run of train.photos; for each form one"
@@ -343,25 +30,34 @@ def main() -> None:
     parser.add_argument("--shop", type=Path, help="folder of a shop's products, likewise")
     parser.add_argument("--people", type=Path, help="folder of people in the street, likewise")
     parser.add_argument("--h5", action="store_true", help=f"add {HDF5_MODEL}")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(options)
     if bool(arguments.photo_run) != bool(arguments.photos):
         parser.error("--photo-run and --photos go together: networks for photos are calibrated on photos")
-    segmenter = Segmenter((arguments.segmentation or DEFAULT_MODEL) / SEGMENTATION_MODEL)
-    pictures = {}
-    if arguments.photos:
-        others = {"street": arguments.street, "shop_folder": arguments.shop, "people_folder": arguments.people}
-        pictures = validation_pictures(segmenter, photos=arguments.photos, **others)
-    bundle = export(
-        arguments.source,
-        arguments.out,
-        version=arguments.version,
-        data=load_fashion_mnist(arguments.data),
-        segmentation=arguments.segmentation,
-        photo_runs=arguments.photo_run,
-        pictures=pictures,
-        hdf5=arguments.h5,
-    )
-    print(bundle.manifest.to_json())
+    print(f"Exporting {arguments.source}; this takes a minute or two.", flush=True)
+    with told(parser), quiet():
+        from train.networks.exporting import export, validation_pictures  # here: it loads TensorFlow
+        from train.pictures.fashion_mnist import load_fashion_mnist
+
+        segmenter = Segmenter((arguments.segmentation or DEFAULT_MODEL) / SEGMENTATION_MODEL)
+        pictures = {}
+        if arguments.photos:
+            others = {"street": arguments.street, "shop_folder": arguments.shop, "people_folder": arguments.people}
+            pictures = validation_pictures(segmenter, photos=arguments.photos, **others)
+        bundle = export(
+            arguments.source,
+            arguments.out,
+            version=arguments.version,
+            data=load_fashion_mnist(arguments.data),
+            segmentation=arguments.segmentation,
+            photo_runs=arguments.photo_run,
+            pictures=pictures,
+            hdf5=arguments.h5,
+        )
+    measured = bundle.manifest.metrics["fashion-mnist test"]
+    print(f"{arguments.out} is its bundle, {measured['accuracy']:.2%} right on {measured['n']:,} test images.")
+    print("Compare it with the network that the package carries:")
+    report = arguments.out.with_name("report")
+    print(f"python -m train.reports.compare {DEFAULT_MODEL} {arguments.out} --out {report}{given_data(arguments)}")
 
 
 if __name__ == "__main__":

@@ -30,11 +30,13 @@ from fashion_classifier.labels import LABELS
 from fashion_classifier.manifest import PREPROCESSING_VERSION, FormName
 from fashion_classifier.preprocessing import VIEW_SIZE, canonicalize
 from fashion_classifier.segmentation import Segmenter, as_input
+from train.commands import add_data, command_parser
 from train.networks.architectures import LOGITS
 from train.networks.efficientnet import LITE1, features, freeze, load_imagenet_weights
 from train.networks.lineage import descent, lineage_of_segmentation
 from train.networks.losses import OpenSetCrossEntropy
-from train.networks.runs import OneCycle, finish, is_finished, open_run, typed_command
+from train.networks.runs import finish, is_finished, open_run, typed_command
+from train.networks.schedules import OneCycle
 from train.pictures import folder, people, phone, shop, things
 from train.pictures.fashion_mnist import Pictures, load_fashion_mnist
 from train.pictures.feedback import feedback_pictures
@@ -324,7 +326,7 @@ def add_folders(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--things", type=Path, help="folder of what is no garment (things.csv, images/)")
     parser.add_argument("--pictures", type=Path, help="folder of your own pictures (pictures.csv: image, group, class)")
     parser.add_argument("--feedback", type=Path, help="folder of a journal with visitors' corrections")
-    parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
+    add_data(parser)
 
 
 def folders_of(arguments: argparse.Namespace) -> Folders:
@@ -332,12 +334,12 @@ def folders_of(arguments: argparse.Namespace) -> Folders:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__doc__)
     parser.add_argument("--run", type=Path, required=True, help="folder of this run")
     add_folders(parser)
-    parser.add_argument("--epochs", type=int, default=Recipe.epochs)
+    parser.add_argument("--epochs", type=int, default=Recipe.epochs, help="to train")
     parser.add_argument("--batches", type=int, default=Recipe.batches, help="to an epoch")
-    parser.add_argument("--seed", type=int, default=Recipe.seed)
+    parser.add_argument("--seed", type=int, default=Recipe.seed, help="of all that is random")
     arguments = parser.parse_args()
     recipe = Recipe(epochs=arguments.epochs, batches=arguments.batches, seed=arguments.seed)
     if is_finished(arguments.run, dataclasses.asdict(recipe)):

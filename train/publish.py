@@ -14,29 +14,19 @@ import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from huggingface_hub import (
-    CommitOperationAdd,
-    CommitOperationDelete,
-    EvalResult,
-    HfApi,
-    ModelCard,
-    ModelCardData,
-    get_token,
-)
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from fashion_classifier import Bundle, FashionClassifier, FashionClassifierError, HubError, InvalidBundleError, hub
 from fashion_classifier.bundle import HDF5_MODEL, MANIFEST, sha256
-from train.networks.calibration import BINS, plot_reliability
-from train.networks.lineage import history_of
-from train.networks.runs import thumbnails_file
-from train.pictures.fashion_mnist import Pictures, load_fashion_mnist
-from train.reports.photos import ask, measure, to_markdown
-from train.reports.thumbnails import Evaluation, evaluate
+from train.commands import add_data, command_parser
 
-CARD, FIGURES, TEMPLATE = "README.md", "figures", Path(__file__).parent / "model_card.md"
+if TYPE_CHECKING:  # they take seconds to load, and --help needs none of them
+    from train.reports.measurements import HeldOut, Report
+
+PHOTOS = ("photos", "street", "shop", "people", "things")  # the options that name folders of photos
 ATTEMPTS = 3  # commits to try while others commit to the same repository
 MARGIN = 0.005  # accuracy on the test images that a version may lose against the one that it replaces
 PHOTO_MARGIN = 0.02  # the same on photos, of which there are fewer
@@ -44,31 +34,6 @@ PHOTO_MARGIN = 0.02  # the same on photos, of which there are fewer
 
 class PublishError(Exception):
     """A version that is not published; the text says what to do."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was measured of one bundle.
-
-    Attributes:
-        evaluation: On the Fashion-MNIST test images.
-        photos: What `train.reports.photos.measure` says of the phone photos, or None where there were no photos.
-    """
-
-    evaluation: Evaluation
-    photos: dict[str, Any] | None
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """What versions are compared on: thumbnails, and the folder of the photos."""
-
-    thumbnails: Pictures
-    photos: Path | None = None
-
-    def report(self, classifier: FashionClassifier) -> Report:
-        evaluation = evaluate(classifier, self.thumbnails.images, self.thumbnails.groups)
-        return Report(evaluation, None if self.photos is None else measure(ask(classifier, "photos", self.photos, "test")))
 
 
 @dataclass(frozen=True)
@@ -94,6 +59,8 @@ def look(repo: str) -> Published:
 
 def check_bundle(bundle: Bundle, version: str) -> None:
     """Refuse a bundle whose manifest does not describe it, or describes another version."""
+    from train.reports.model_card import CARD
+
     manifest = bundle.manifest
     if f"v{manifest.version}" != version:
         raise PublishError(
@@ -118,7 +85,17 @@ def check_tag(published: Published, repo: str, version: str) -> None:
         )
 
 
-def check_quality(bundle: Bundle, report: Report, published: Published, repo: str, data: HeldOut) -> None:
+def check_claim(bundle: Bundle, report: "Report") -> None:
+    """Refuse a bundle whose manifest claims more of Fashion-MNIST's test images than it was found to be right on."""
+    claimed, measured = bundle.manifest.metrics.get("fashion-mnist test", {}), report.evaluation
+    if claimed.get("n") == measured.n and claimed["accuracy"] - measured.accuracy > MARGIN:
+        raise PublishError(
+            f"The manifest of {bundle.path} claims {claimed['accuracy']:.2%} on {measured.n:,} test images of Fashion-MNIST, "
+            f"{measured.accuracy:.2%} were found: export it again."
+        )
+
+
+def check_quality(bundle: Bundle, report: "Report", published: Published, repo: str, data: "HeldOut") -> None:
     """Refuse a bundle that is worse than the one at the head of the repository by more than the margins."""
     if published.head is None or MANIFEST not in published.files:
         return
@@ -131,9 +108,11 @@ def check_quality(bundle: Bundle, report: Report, published: Published, repo: st
         raise PublishError(f"{repo} cannot be compared with: {error} --allow-worse publishes without.") from error
     new = report.evaluation
     compared = [("Fashion-MNIST's test images", MARGIN, before.evaluation.accuracy, new.accuracy, new.n)]
-    if before.photos and report.photos:
-        photos = report.photos["all"]
-        compared.append(("photos", PHOTO_MARGIN, before.photos["all"]["accuracy"], photos["accuracy"], photos["n"]))
+    compared += [
+        (summary["source"]["name"], PHOTO_MARGIN, before.photos[name]["all"]["accuracy"], ten["accuracy"], ten["n"])
+        for name, summary in report.photos.items()
+        if (ten := summary["all"])
+    ]
     for name, margin, old, accuracy, n in compared:
         if old - accuracy > margin:
             raise PublishError(
@@ -151,6 +130,8 @@ def stage(bundle: Bundle, folder: Path, *, hdf5: bool = False) -> Bundle:
     if hdf5 and HDF5_MODEL not in staged.manifest.files:
         import keras  # here: it loads a backend
 
+        from train.networks.runs import thumbnails_file
+
         keras.models.load_model(staged.file(thumbnails_file(staged)), compile=False, safe_mode=True).save(folder / HDF5_MODEL)
         files = staged.manifest.files | {HDF5_MODEL: sha256(folder / HDF5_MODEL)}
         (folder / MANIFEST).write_text(replace(staged.manifest, files=files).to_json(), encoding="utf-8")
@@ -158,88 +139,7 @@ def stage(bundle: Bundle, folder: Path, *, hdf5: bool = False) -> Bundle:
     return staged
 
 
-def write_card(staged: Bundle, report: Report, repo: str, version: str) -> None:
-    """Add the model card and its figures to a staged bundle."""
-    manifest = staged.manifest
-    (staged.path / FIGURES).mkdir(exist_ok=True)
-    figure = report.evaluation.plot(f"{manifest.experts['thumbnail'].architecture} {manifest.version}")
-    same_bytes = {"Software": None}  # for the same numbers
-    figure.savefig(staged.path / FIGURES / "confusion.png", metadata=same_bytes)
-    figure = plot_reliability({"Fashion-MNIST test images": report.evaluation.calibration})
-    figure.savefig(staged.path / FIGURES / "reliability.png", metadata=same_bytes)
-    data = ModelCardData(
-        language="en",
-        license="mit",
-        library_name="fashion-classifier",
-        pipeline_tag="image-classification",
-        tags=["fashion-mnist", "keras", "litert", "tflite"],
-        datasets=["zalando-datasets/fashion_mnist"],
-        metrics=["accuracy", "f1"],
-        model_name=repo.partition("/")[2],
-        eval_results=eval_results(report),
-    )
-    card = ModelCard.from_template(
-        data,
-        template_path=str(TEMPLATE),
-        repo=repo,
-        version=version,
-        manifest=manifest,
-        runs=runs_of_experts(staged),
-        parameters=manifest.metrics.get("parameters"),
-        evaluation=report.evaluation,
-        photos=report.photos,
-        photos_table=to_markdown(report.photos) if report.photos else "",
-    )
-    card.save(staged.path / CARD)
-
-
-def runs_of_experts(bundle: Bundle) -> list[dict[str, Any]]:
-    """The records of the runs that the experts' networks are from, each once, that for thumbnails first."""
-    networks, runs = history_of(bundle)
-    files = [member.file for expert in bundle.manifest.experts.values() for member in expert.members]
-    return [runs[key] for key in dict.fromkeys(networks[file] for file in files if file in networks)]
-
-
-def eval_results(report: Report) -> list[EvalResult]:
-    """The measurements as the Hub's model-index has them, n among the arguments of the data set."""
-    evaluation = report.evaluation
-    fashion_mnist: dict[str, Any] = {
-        "task_type": "image-classification",
-        "dataset_type": "zalando-datasets/fashion_mnist",
-        "dataset_name": "Fashion-MNIST",
-        "dataset_split": "test",
-        "dataset_args": {"n": evaluation.n},
-    }
-    results = [
-        EvalResult(**fashion_mnist, metric_type=kind, metric_name=name, metric_value=round(value, 4))
-        for kind, name, value in (
-            ("accuracy", "Accuracy", evaluation.accuracy),
-            ("f1", "Macro F1", evaluation.f1),
-            ("expected_calibration_error", f"Expected calibration error, {BINS} equal-mass bins", evaluation.calibration.error),
-        )
-    ]
-    if report.photos:
-        measured = [("accuracy", "Accuracy", "the ten", report.photos["all"]["n"], report.photos["all"]["accuracy"])]
-        if rejected := report.photos["not sure"].get("none of the ten"):
-            measured.append(("recall", "Recognised as none of the ten", "none of the ten", rejected["n"], rejected["share"]))
-        results += [
-            EvalResult(
-                task_type="image-classification",
-                dataset_type="alexeygrigorev/clothing-dataset",
-                dataset_name=f"Clothing dataset, senders not trained on, {kind}",
-                dataset_config=kind,
-                dataset_split="test",
-                dataset_args={"n": n},
-                metric_type=metric,
-                metric_name=name,
-                metric_value=round(value, 4),
-            )
-            for metric, name, kind, n, value in measured
-        ]
-    return results
-
-
-def publish(staged: Bundle, report: Report, repo: str, version: str, data: HeldOut, *, allow_worse: bool = False) -> str:
+def publish(staged: Bundle, report: "Report", repo: str, version: str, data: "HeldOut", *, allow_worse: bool = False) -> str:
     """Commit a staged folder and tag the commit.
 
     Returns:
@@ -249,6 +149,8 @@ def publish(staged: Bundle, report: Report, repo: str, version: str, data: HeldO
         PublishError: The tag exists, the version is worse, or others kept committing.
         HubError: The Hub cannot be reached or refuses.
     """
+    from train.reports.model_card import FIGURES
+
     api = HfApi()
     additions = {path.relative_to(staged.path).as_posix(): path for path in sorted(staged.path.rglob("*")) if path.is_file()}
     with hub.hub_errors(repo):
@@ -296,7 +198,8 @@ def find_bundle(source: Path, version: str, arguments: argparse.Namespace) -> Bu
         return exported  # even of another version: `check_bundle` says so, and to export is to choose its other networks
     if not source.is_dir():
         raise PublishError(f"There is no folder {source}: give a finished run, or a bundle.")
-    from train.export import export  # here: it loads TensorFlow
+    from train.networks.exporting import export  # here: it loads TensorFlow
+    from train.pictures.fashion_mnist import load_fashion_mnist
 
     number = version.removeprefix("v")
     return export(source, exported.path, version=number, data=load_fashion_mnist(arguments.data))
@@ -304,12 +207,17 @@ def find_bundle(source: Path, version: str, arguments: argparse.Namespace) -> Bu
 
 def main(options: list[str] | None = None) -> int:
     """Exit status: 0, or 1 where nothing was published, or 2 for a wrong call."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__doc__)
     parser.add_argument("source", type=Path, metavar="RUN_OR_BUNDLE", help="a finished run folder, or a bundle")
     parser.add_argument("repo", metavar="owner/name", help="the model's repository; made if there is none")
     parser.add_argument("--version", required=True, help="the new tag, such as v1.2.0")
-    parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
+    add_data(parser)
     parser.add_argument("--photos", type=Path, help="folder of the phone photos, to measure on its test senders as well")
+    parser.add_argument("--street", type=Path, help="folder of the street photos, likewise")
+    parser.add_argument("--shop", type=Path, help="folder of a shop's products, likewise")
+    parser.add_argument("--people", type=Path, help="folder of people in the street, likewise")
+    parser.add_argument("--things", type=Path, help="folder of what is no garment, likewise")
+    parser.add_argument("--space", metavar="OWNER/SPACE", help="where train.deploy_space puts the page, for the model card")
     parser.add_argument("--h5", action="store_true", help=f"add {HDF5_MODEL}")
     parser.add_argument(
         "--allow-worse",
@@ -341,15 +249,27 @@ def run(arguments: argparse.Namespace) -> None:
         raise PublishError(f"The folder {target} for --dry-run is not empty: choose another one.")
     bundle = find_bundle(arguments.source, version, arguments)
     check_bundle(bundle, version)
-    data = HeldOut(load_fashion_mnist(arguments.data).test, arguments.photos)
+    from train.pictures.fashion_mnist import load_fashion_mnist
+    from train.reports.measurements import HeldOut
+    from train.reports.model_card import write_card
+
+    folders = {name: folder for name in PHOTOS if (folder := getattr(arguments, name))}
+    if missing := [f"--{name} {folder}" for name, folder in folders.items() if not folder.is_dir()]:
+        raise PublishError(f"There is no folder for {', '.join(missing)}.")
+    data = HeldOut(load_fashion_mnist(arguments.data).test, folders)
+    print("Measuring; this takes minutes where these networks were not measured on these pictures before.", flush=True)
     report = data.report(FashionClassifier(bundle))
+    check_claim(bundle, report)
     print(report.evaluation.to_markdown())
     with tempfile.TemporaryDirectory() as temporary:
         staged = stage(bundle, target or Path(temporary), hdf5=arguments.h5)
-        write_card(staged, report, repo, version)
+        write_card(staged, report, repo, version, arguments.space)
         if target is None:
             commit = publish(staged, report, repo, version, data, allow_worse=arguments.allow_worse)
             print(f"{repo} {version} is commit {commit}. Pin it: {repo}@{version}, or for good {repo}@{commit}.")
+            print(
+                f"The page on it, as a Space: python -m train.deploy_space {arguments.space or repo} --model {repo}@{version}"
+            )
             return
     print(f"{target} holds what would be published as {repo} {version}.")
     try:

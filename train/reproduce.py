@@ -10,7 +10,6 @@ compared with are trained. What each finished step took, in hours of the clock a
 --smoke trains every network for a moment only, to see whether the chain holds.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -18,6 +17,8 @@ import sys
 import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+
+from train.commands import command_parser
 
 SEEDS = ("0", "1", "2")  # of the networks that take minutes
 
@@ -121,7 +122,7 @@ def _core_seconds() -> float:
 
 
 def main(options: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of all runs and reports")
     parser.add_argument("--version", required=True, help='of the model, such as "1.2.0"')
     parser.add_argument("--data", type=Path, required=True, help="folder of Fashion-MNIST's IDX files")

@@ -12,7 +12,6 @@ true masks of the street photos, from GrabCut's masks of the phone photos, where
 shoes on white; all of them also cut out and put on other surfaces. A second map marks all garments in view.
 """
 
-import argparse
 import dataclasses
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,9 +27,11 @@ from keras import layers, ops
 from fashion_classifier.bundle import SEGMENTATION_MODEL
 from fashion_classifier.masks import box_of, widened
 from fashion_classifier.segmentation import MAP_SIDE, MAPS, SIDE, as_input, hint
+from train.commands import command_parser
 from train.networks.efficientnet import LITE0, features, freeze, load_imagenet_weights
 from train.networks.lineage import descent
-from train.networks.runs import WEIGHTS, OneCycle, export_float16, finish, is_finished, open_run, typed_command
+from train.networks.runs import WEIGHTS, export_float16, finish, is_finished, open_run, typed_command
+from train.networks.schedules import OneCycle
 from train.pictures import phone, shop
 from train.pictures.garments import on_white
 from train.pictures.grabcut import grabcut_mask
@@ -306,14 +307,14 @@ def fit(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__doc__)
     parser.add_argument("--run", type=Path, required=True, help="folder of this run")
     parser.add_argument("--photos", type=Path, required=True, help="folder of the phone photos (photos.csv, images/)")
     parser.add_argument("--street", type=Path, required=True, help="folder of the street photos (labels.json, photos/, masks/)")
     parser.add_argument("--shop", type=Path, help="folder of a shop's products (shop.csv, images/)")
-    parser.add_argument("--epochs", type=int, default=Recipe.epochs)
+    parser.add_argument("--epochs", type=int, default=Recipe.epochs, help="to train")
     parser.add_argument("--batches", type=int, default=Recipe.batches, help="to an epoch")
-    parser.add_argument("--seed", type=int, default=Recipe.seed)
+    parser.add_argument("--seed", type=int, default=Recipe.seed, help="of all that is random")
     arguments = parser.parse_args()
     recipe = Recipe(epochs=arguments.epochs, batches=arguments.batches, seed=arguments.seed)
     if is_finished(arguments.run, dataclasses.asdict(recipe), SEGMENTATION_MODEL):

@@ -8,204 +8,52 @@ The same command continues a run that was interrupted, from its last whole epoch
 `KERAS_BACKEND` chooses TensorFlow (default), JAX or PyTorch. A run folder holds config.json, history.csv and model.weights.h5.
 """
 
-import argparse
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
-import keras
-import numpy as np
-import numpy.typing as npt
-from keras import ops
-from scipy.special import softmax
-
-from train.networks.architectures import ARCHITECTURES
-from train.networks.lineage import descent
-from train.networks.losses import SetCrossEntropy
-from train.networks.runs import OneCycle, finish, open_run, typed_command, weights_of
-from train.pictures.fashion_mnist import FashionMNIST, Pictures, load_fashion_mnist
-from train.pictures.feedback import load_feedback
-from train.pictures.outliers import outlier_thumbnails
-from train.pictures.thumbnail_augmentation import augment
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides the outcome of a run, but for the data."""
-
-    architecture: str
-    epochs: int
-    batch_size: int
-    optimizer: Literal["adam", "sgd"]  # sgd: Nesterov 0.9, one cycle
-    learning_rate: float  # the peak, where a schedule is used
-    weight_decay: float = 0.0  # decoupled: w -= learning rate * weight decay * w
-    label_smoothing: float = 0.0
-    augmentation: bool = False
-    outliers: int = 0  # pictures without a garment, of each kind that is trained on
-    easy_share: float = 1.0  # of the pictures that the initial network finds easy, so many are seen an epoch
-    precision: str = "float32"
-    seed: int = 0
-
-
-RESNET = Recipe(
-    "resnet",
-    epochs=16,
-    batch_size=128,
-    optimizer="sgd",
-    learning_rate=0.1,
-    weight_decay=2e-3,
-    label_smoothing=0.05,
-    augmentation=True,
-)
-RECIPES: dict[str, Recipe] = {
-    "ann": Recipe("ann", epochs=20, batch_size=128, optimizer="adam", learning_rate=1e-3),
-    "cnn": Recipe("cnn", epochs=20, batch_size=128, optimizer="adam", learning_rate=1e-3),
-    "resnet": RESNET,
-    "resnet-continued": dataclasses.replace(RESNET, epochs=40, learning_rate=0.06, outliers=400, easy_share=0.3),
-}
-EASY = 0.94  # probability of the right class from which a picture is easy; label smoothing of 0.05 asks for 0.955
-
-
-class Batches(keras.utils.PyDataset):
-    """Augmented training batches; every one depends on (seed, epoch, its index) alone, so that a resumed run repeats them.
-
-    An epoch is all pictures, but for a random part of the easy ones. Easy pictures that are shown weigh more, so that the
-    expected gradient is that of all (after InfoBatch, Qin et al. 2024, arXiv 2303.04947).
-    """
-
-    def __init__(self, pictures: Pictures, recipe: Recipe, easy: npt.NDArray[np.bool_] | None = None) -> None:
-        super().__init__()
-        self.pictures, self.recipe = pictures, recipe
-        is_easy = np.zeros(len(pictures), bool) if easy is None else easy
-        self.weights = np.where(is_easy, 1 / recipe.easy_share, 1).astype(np.float32)
-        self.easy, self.hard = np.flatnonzero(is_easy), np.flatnonzero(~is_easy)
-        self.shown = round(recipe.easy_share * len(self.easy))  # of the easy ones
-        self.start(epoch=0)
-
-    def start(self, epoch: int) -> None:
-        """Choose and order the pictures of an epoch."""
-        self.epoch = epoch
-        rng = np.random.default_rng((self.recipe.seed, epoch))
-        shown = rng.choice(self.easy, self.shown, replace=False)
-        self.order = rng.permutation(np.concatenate([self.hard, shown]))
-
-    def __len__(self) -> int:
-        return (len(self.hard) + self.shown) // self.recipe.batch_size
-
-    def __getitem__(self, index: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        size = self.recipe.batch_size
-        rows = self.order[index * size : (index + 1) * size]
-        images = self.pictures.images[rows]
-        if self.recipe.augmentation:
-            images = augment(images, np.random.default_rng((self.recipe.seed, self.epoch, index)))
-        return as_input(images), self.pictures.targets[rows], self.weights[rows]
-
-
-def find_easy(model: keras.Model, pictures: Pictures) -> npt.NDArray[np.bool_]:
-    """(n,) bool: True where a network is sure of the right class."""
-    probabilities = softmax(model.predict(as_input(pictures.images), batch_size=500, verbose=0), axis=1)
-    return np.asarray((probabilities * pictures.targets).sum(axis=1) >= EASY)
-
-
-def as_input(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """(n, 28, 28) uint8 -> (n, 28, 28, 1) float32 in [0, 1]."""
-    return images[..., np.newaxis].astype(np.float32) / np.float32(255)
-
-
-def set_accuracy(y_true: Any, y_pred: Any) -> Any:
-    """Whether the answer is one of the acceptable classes, for each picture."""
-    return ops.sum(y_true * ops.one_hot(ops.argmax(y_pred, axis=-1), y_true.shape[-1]), axis=-1)
-
-
-class Validation(keras.callbacks.Callback):
-    """Accuracy on the validation images after each epoch, one look at each."""
-
-    def __init__(self, pictures: Pictures) -> None:
-        super().__init__()
-        self.pictures = pictures
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        answers = self.model.predict(as_input(self.pictures.images), batch_size=500, verbose=0).argmax(axis=1)
-        if logs is not None:
-            logs["val_fashion_mnist_accuracy"] = float(self.pictures.targets[np.arange(len(answers)), answers].mean())
-
-
-def compile_model(model: keras.Model, recipe: Recipe, steps: int) -> None:
-    """Give a network the recipe's loss and optimizer, for a training of so many steps."""
-    if recipe.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(recipe.learning_rate)
-        loss: keras.losses.Loss = keras.losses.CategoricalCrossentropy(from_logits=True)
-    else:
-        schedule = OneCycle(recipe.learning_rate, steps)
-        optimizer = keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay)
-        optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-        loss = SetCrossEntropy(recipe.label_smoothing)
-    # XLA gains nothing on a CPU here and cannot compile every layer
-    jit_compile = "auto" if keras.backend.backend() == "jax" else False
-    accuracy = keras.metrics.MeanMetricWrapper(set_accuracy, name="accuracy")
-    model.compile(optimizer, loss, metrics=[accuracy], jit_compile=jit_compile)
-
-
-def fit(recipe: Recipe, data: FashionMNIST, run: Path, *, initial: Path | None = None, command: str = "") -> None:
-    """Train to the recipe's end, from the start or from where the run folder stopped, and keep the weights.
-
-    Args:
-        recipe: What to do.
-        data: Its training part is trained on, its validation part measured after each epoch.
-        run: The run folder.
-        initial: A finished run, or a bundle, of the same architecture whose weights to start from.
-        command: What was typed, for the record.
-
-    Raises:
-        ValueError: The recipe leaves easy pictures out, and there is no network that finds them; or its share is none.
-    """
-    if not 0 < recipe.easy_share <= 1:
-        raise ValueError(f"The easy share must be above 0 and at most 1, received {recipe.easy_share}.")
-    if recipe.easy_share < 1 and initial is None:
-        raise ValueError(f"An easy share of {recipe.easy_share} needs a network that says what is easy: give --initial.")
-    config = {
-        "recipe": dataclasses.asdict(recipe),
-        "data": {"training": len(data.training), "validation": len(data.validation)},
-        "command": command,
-    } | descent([] if initial is None else [(initial, 1.0)])
-    if not open_run(run, config):
-        return
-    training = Pictures.joined([data.training, outlier_thumbnails(recipe.outliers)]) if recipe.outliers else data.training
-    keras.utils.set_random_seed(recipe.seed)
-    keras.mixed_precision.set_global_policy(recipe.precision)
-    model = ARCHITECTURES[recipe.architecture]()
-    easy = None
-    if initial is not None:
-        model.load_weights(weights_of(initial))  # before compile, which would load the optimizer's state as well
-        easy = find_easy(model, training) if recipe.easy_share < 1 else None
-    batches = Batches(training, recipe, easy)
-    compile_model(model, recipe, recipe.epochs * len(batches))
-    finish(run, model, batches, recipe.epochs, [Validation(data.validation)])
+from train.commands import add_data, command_parser, given_data, load_keras, told
+from train.networks.recipes import RECIPES, Recipe
 
 
 def main(options: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", choices=RECIPES)
+    parser = command_parser(__doc__)
+    parser.add_argument("recipe", choices=RECIPES, help="of which what follows changes single values")
     parser.add_argument("--run", type=Path, required=True, help="folder of this run")
-    parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
+    add_data(parser)
     parser.add_argument("--feedback", type=Path, help="folder of a journal with visitors' corrections")
     parser.add_argument("--initial", type=Path, help="a finished run, or a bundle, of the same network to start from")
-    parser.add_argument("--epochs", type=int)
-    parser.add_argument("--easy-share", type=float, help="of the images that --initial finds easy, so many are seen an epoch")
-    parser.add_argument("--batch-size", type=int)
-    parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"))
+    parser.add_argument("--epochs", type=int, help=_default("epochs"))
+    parser.add_argument(
+        "--easy-share", type=float, help=f"of what --initial finds easy, so much is seen an epoch {_default('easy_share')}"
+    )
+    parser.add_argument("--batch-size", type=int, help=f"images {_default('batch_size')}")
+    parser.add_argument("--learning-rate", type=float, help=f"its peak, where a schedule is used {_default('learning_rate')}")
+    parser.add_argument("--seed", type=int, help=_default("seed"))
+    parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"), help=_default("precision"))
     arguments = parser.parse_args(options)
     names = {field.name for field in dataclasses.fields(Recipe)} - {"architecture"}
     changes = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
     recipe = dataclasses.replace(RECIPES[arguments.recipe], **changes)
-    data = load_fashion_mnist(arguments.data)
-    if arguments.feedback:
-        data = dataclasses.replace(data, training=Pictures.joined([data.training, load_feedback(arguments.feedback)]))
-    command = typed_command("train.thumbnails", parser, arguments, ["recipe"])
-    fit(recipe, data, arguments.run, initial=arguments.initial, command=command)
+    with told(parser):
+        load_keras()
+        from train.networks.runs import typed_command
+        from train.networks.thumbnail_training import fit
+        from train.pictures.fashion_mnist import Pictures, load_fashion_mnist
+        from train.pictures.feedback import load_feedback
+
+        data = load_fashion_mnist(arguments.data)
+        if arguments.feedback:
+            data = dataclasses.replace(data, training=Pictures.joined([data.training, load_feedback(arguments.feedback)]))
+        command = typed_command("train.thumbnails", parser, arguments, ["recipe"])
+        fit(recipe, data, arguments.run, initial=arguments.initial, command=command)
+    print(f"{arguments.run} holds the trained network. Make a bundle of it, which is what the page and the Hub take:")
+    print(f"python -m train.export {arguments.run} {arguments.run / 'bundle'} --version 0.1.0{given_data(arguments)}")
+
+
+def _default(field: str) -> str:
+    """In words, for --help: what the recipes say, each value once."""
+    values = dict.fromkeys(f"{getattr(recipe, field)}" for recipe in RECIPES.values())
+    return f"(default: the recipe's, {' or '.join(values)})"
 
 
 if __name__ == "__main__":

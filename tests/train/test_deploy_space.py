@@ -1,18 +1,23 @@
+import ast
 import os
+import re
+import shutil
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from gradio_client import Client, handle_file
-from huggingface_hub import HfApi, RepoCard
+from huggingface_hub import HfApi, RepoCard, constants
 
 from fashion_classifier import FashionClassifier
 from fashion_classifier.bundle import MANIFEST, Bundle
 from tests.loopback_hub import READ_TOKEN, WRITE_TOKEN, Handler, LoopbackHub
 from tests.patience import eventually
+from tests.tiny_bundles import change, changed
 from train import deploy_space
 
 MODEL, SPACE = "zalando/fashion", "zalando/wardrobe"
@@ -51,11 +56,12 @@ def test_contact_sheets_of_errors_stay_here(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "root" / "report").mkdir(parents=True)
     for name in ("errors-street.png", "errors-photos.png", "comparison.md"):
         (tmp_path / "root" / "report" / name).touch()
-    (tmp_path / "root" / "README.md").write_text("---\nsdk: gradio\n---\n\n# Name\n")
+    for name in ("README.md", "pyproject.toml"):
+        shutil.copy(deploy_space.ROOT / name, tmp_path / "root")
     monkeypatch.setattr(deploy_space, "ROOT", tmp_path / "root")
     monkeypatch.setattr(deploy_space, "CONTENT", ("report",))
-    deploy_space.stage(tmp_path / "space")
-    assert files(tmp_path / "space") == {"README.md", "report/comparison.md"}
+    deploy_space.stage(tmp_path / "space", SPACE)
+    assert files(tmp_path / "space") == {"README.md", "requirements.txt", "report/comparison.md"}
 
 
 def test_dry_run_writes_what_a_space_needs(
@@ -68,6 +74,7 @@ def test_dry_run_writes_what_a_space_needs(
         "requirements.txt",
         "README.md",
         "LICENSE",
+        "pyproject.toml",
         "fashion_classifier/__init__.py",
         "examples/coat.jpg",
         "report/comparison.md",
@@ -80,6 +87,20 @@ def test_dry_run_writes_what_a_space_needs(
     assert card.data["preload_from_hub"] == [f"{MODEL} {names} {published}"]
     assert card.text.strip().startswith("# Fashion classifier")
     assert "docs/" not in card.text
+    for part in (
+        f"answers with version 1.0.0 of [{MODEL}]({constants.ENDPOINT}/{MODEL}).",
+        f'client = Client("{SPACE}")',
+        f"pip install git+{constants.ENDPOINT}/spaces/{SPACE}`",
+        f'FashionClassifier.from_pretrained("{MODEL}", revision="{published}")',
+        "## Limits\n",
+        "## Privacy\n\nThe package sends no picture anywhere",
+    ):
+        assert part in card.text
+    assert "no network for photos" not in card.text
+    assert "test images" not in card.text  # nothing was measured of this bundle
+    lines = (tmp_path / "space" / "requirements.txt").read_text().splitlines()
+    assert "gradio==6.31.0" in lines
+    assert not {"pytest", "scikit-learn", "tf_keras", "torch", "ruff"} & {re.split("[=<>]", line)[0] for line in lines}
     assert list(loopback.repositories) == [MODEL]  # nothing was made
 
 
@@ -146,6 +167,37 @@ def test_a_dead_hub(loopback: LoopbackHub, monkeypatch: pytest.MonkeyPatch, caps
     loopback.stop()
     assert run(monkeypatch, SPACE, "--model", f"{MODEL}@v1.0.0") == 1
     assert f"the Hub ({loopback.endpoint}) cannot be reached" in capsys.readouterr().err
+
+
+def test_a_space_says_what_its_model_cannot_do(tiny_bundles: dict[str, Path], tmp_path: Path) -> None:
+    dense = changed(tiny_bundles["thumbnail"], tmp_path / "bundle", experts__thumbnail__members__0__explanation_layer=None)
+    change(dense, metrics={"fashion-mnist test": {"n": 10_000, "accuracy": 0.8895, "interval": [0.8832, 0.8955]}})
+    text = deploy_space.readme(SPACE, (MODEL, Bundle(dense, "a" * 40)))
+    assert "It has no network for photos" in text
+    assert "88.95 % of 10,000 test images of Fashion-MNIST were named right" in text
+    assert "the reason drawn on the picture" not in text
+    assert 'handle_file("examples/fashion-mnist-bag.png")' in text
+    assert "the reason drawn on the picture" in deploy_space.readme(SPACE, None)
+    assert "classifier = FashionClassifier.from_pretrained()\n" in deploy_space.readme(SPACE, None)
+
+
+def test_a_space_installs_what_its_code_imports(published: str, tmp_path: Path) -> None:
+    """Every import of the page and the library is Python's own, the library's, or of a package in the Space's list."""
+    deploy_space.stage(tmp_path / "space", SPACE)
+    imported = set()
+    for path in (tmp_path / "space").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            imported |= {name.split(".")[0] for name in names}
+            if isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.split(".")[0])
+    lines = (tmp_path / "space" / "requirements.txt").read_text().splitlines()
+    listed = {re.split("[=<>]", line)[0].replace("_", "-") for line in lines}
+    packages = {name: [one.lower().replace("_", "-") for one in brings] for name, brings in packages_distributions().items()}
+    brought = {"keras": "tensorflow", "gradio_client": "gradio", "pydantic": "gradio"}  # by what is listed
+    foreign = imported - set(sys.stdlib_module_names) - {"fashion_classifier"}
+    for name in foreign:
+        assert {brought.get(name), *packages.get(name, [name])} & listed, name
 
 
 @pytest.mark.slow

@@ -15,19 +15,28 @@ from fashion_classifier.confidence import calibrated
 from fashion_classifier.preprocessing import VIEW_SIZE
 from fashion_classifier.segmentation import Segmenter, default_segmenter
 from tests.drawn_garments import photo, shirt
-from train import export as exporting
 from train import photos
-from train.export import Known, calibrated_expert, export, in_half_precision, load_photo_network, validation_pictures
+from train.networks import exporting
 from train.networks.efficientnet import FEATURES
+from train.networks.exporting import (
+    Known,
+    calibrated_expert,
+    export,
+    in_half_precision,
+    load_photo_network,
+    validation_pictures,
+)
 from train.networks.lineage import lineage_of_file, lineage_of_run
+from train.networks.recipes import RECIPES
 from train.networks.runs import WEIGHTS, open_run
+from train.networks.thumbnail_training import as_input, fit
 from train.pictures.fashion_mnist import FashionMNIST, Pictures
 from train.pictures.phone import PHOTO_LABELS
-from train.reports.compare import confused_pairs, errors_among, main
+from train.reports.compare import grouped, verdicts
 from train.reports.compare import load as load_entry
+from train.reports.compare import main as compare
 from train.reports.compare import to_markdown as compare_markdown
-from train.reports.thumbnails import evaluate, score
-from train.thumbnails import RECIPES, as_input, fit
+from train.reports.thumbnails import evaluate
 
 COLOURS = [(180, 30, 40), (30, 40, 90), (235, 230, 225), (40, 40, 40), (60, 120, 60), (200, 180, 60)]
 
@@ -92,47 +101,37 @@ def test_an_export_that_fails_leaves_the_former_bundle(
     def fail(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("train.export.fit_calibration", fail)
+    monkeypatch.setattr("train.networks.exporting.fit_calibration", fail)
     with pytest.raises(KeyboardInterrupt):
         export(runs[0], tmp_path / "bundle", version="1.1.0", data=data)
     assert Bundle(tmp_path / "bundle").manifest == before
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
-def test_confused_pairs_count_both_ways() -> None:
-    truth = ["Shirt", "Shirt", "Coat", "Bag"]
-    pairs = confused_pairs(score(truth, ["Coat", "Shirt", "Shirt", "Coat"], [0.5] * 4, [False] * 4))
-    assert list(pairs.items())[:2] == [(("Coat", "Shirt"), 2), (("Coat", "Bag"), 1)]
-
-
-def test_errors_among_some_classes() -> None:
-    found = score(["Shirt", "Shirt", "Coat", "Bag"], ["Coat", "Shirt", "Bag", "Shirt"], [0.5] * 4, [False] * 4)
-    assert errors_among(found, ("Shirt", "Coat")) == 1
-    assert errors_among(found, LABELS) == 3
-
-
 def test_comparison(runs: list[Path], data: FashionMNIST, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    entries = [load_entry([run], data.test) for run in runs]
-    assert [entry.parameters for entry in entries] == [101_770, 225_034]
-    text = compare_markdown(entries)
-    ann, cnn = entries
+    groups = grouped([runs[0], runs[1], runs[0] / "bundle"])
+    assert groups == {"ann": [runs[0], runs[0] / "bundle"], "cnn": [runs[1]]}
+    ann, cnn = (load_entry(name, sources, data.test) for name, sources in groups.items())
+    assert ann.accuracies == [ann.evaluation.accuracy] * 2
+    assert [len(entry.history) for entry in (ann, cnn)] == [8, 8]
+    text = compare_markdown([ann, cnn], [])
     assert f"| accuracy | **{ann.evaluation.accuracy:.2%}** | **{cnn.evaluation.accuracy:.2%}** |" in text
-    assert "| over seeds | one run | one run |" in text
+    assert f"| over seeds | {ann.evaluation.accuracy:.2%} ± 0.00% (n = 2) | one run |" in text
     assert "| parameters | 101,770 | 225,034 |" in text
-    twice = load_entry([runs[0], runs[0]], data.test)
-    assert twice.accuracies == [entries[0].evaluation.accuracy] * 2
-    assert f"| {np.mean(twice.accuracies):.2%} ± 0.00% (n = 2) |" in compare_markdown([twice])
-    monkeypatch.setattr("train.reports.compare.load_fashion_mnist", lambda folder: data)
-    monkeypatch.setattr("sys.argv", ["compare", *map(str, runs), "--out", str(tmp_path)])
-    main()
+    assert "| trained for | 8 epochs | 8 epochs |" in text
+    assert "| augmented images | no | no |" in text
+    monkeypatch.setattr("train.pictures.fashion_mnist.load_fashion_mnist", lambda folder: data)
+    compare([str(runs[0]), str(runs[1] / "bundle"), "--out", str(tmp_path)])
     names = ["comparison.json", "comparison.md", "confusion-ann.png", "confusion-cnn.png", "curves.png", "rescued.png"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
+    (sentence,) = verdicts([ann, cnn], data.test.groups)
+    assert f"- {sentence}\n" in (tmp_path / "comparison.md").read_text()
 
 
 def test_what_has_seen_mirror_images_is_asked_about_them(data: FashionMNIST, tmp_path: Path) -> None:
     fit(replace(RECIPES["ann"], epochs=2, batch_size=20, augmentation=True), data, tmp_path / "run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("train.export.DISAGREEMENT", 0.1)
+        patch.setattr("train.networks.exporting.DISAGREEMENT", 0.1)
         bundle = export(tmp_path / "run", tmp_path / "bundle", version="0.1.0", data=data)
     members = bundle.manifest.experts["thumbnail"].members
     assert [(member.form, member.file) for member in members] == [

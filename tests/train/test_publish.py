@@ -7,18 +7,19 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, constants
 from PIL import Image
 
 from fashion_classifier import LABELS, Bundle, FashionClassifier, list_versions, predict
 from fashion_classifier.bundle import HDF5_MODEL, MANIFEST
 from fashion_classifier.manifest import FORMAT
 from tests.loopback_hub import READ_TOKEN, WRITE_TOKEN, Handler, LoopbackHub
-from tests.tiny_bundles import changed
+from tests.tiny_bundles import changed, put
 from train import publish
 from train.pictures.fashion_mnist import load_fashion_mnist
 from train.pictures.splits import split_of
@@ -91,8 +92,9 @@ Run = Callable[..., int]
 
 
 @pytest.fixture
-def run(loopback: LoopbackHub, token: None, data: Path) -> Run:
-    """The command, as it is typed."""
+def run(loopback: LoopbackHub, token: None, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The command, as it is typed; what it measures is kept for this test alone."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     def command(source: Path, version: str, *options: object) -> int:
         return publish.main([str(source), REPO, "--version", version, "--data", str(data), *map(str, options)])
@@ -413,9 +415,15 @@ def test_the_card_says_what_was_measured(run: Run, bundle: Path, tmp_path: Path)
     assert set(results) == {"accuracy", "f1", "expected_calibration_error"}
     for part in (
         f"# {REPO} v1.0.0",
-        "python -m train.tiny",
-        f"python -m train.publish BUNDLE {REPO} --version v1.0.0",
+        "- epochs 1. Pictures: training 7.",
         "The network is\ntiny, 1,234 parameters",
+        "fashion-classifier",
+        f"FASHION_CLASSIFIER_MODEL={REPO}@v1.0.0 python app.py",
+        "| Fashion-MNIST's test images | 40 | 90.0% | 76.9% to 96.0% |",
+        "\n- Fashion-MNIST's test images: worst at ",
+        "\n- Fashion-MNIST's own images, of a single garment, shoe or bag.",
+        "\n- This version was not measured on phone photos, shop products, people in the street, things, street garments.\n",
+        "## Privacy\n\nThe package sends no picture anywhere",
         "divided by the temperature 1.000, of photos by 1.000; of the probabilities, averaged over the forms of a picture (of "
         "thumbnails canonical; of photos garment, garment mirrored)",
         "Versions: keras 3.",
@@ -424,12 +432,11 @@ def test_the_card_says_what_was_measured(run: Run, bundle: Path, tmp_path: Path)
         "![Confusion matrix: row true class, column answer](figures/confusion.png)",
         "Expected calibration error, 15 equal-mass bins: 0.",
         "![Reliability diagram](figures/reliability.png)",
-        "| Fashion-MNIST, Zalando SE | MIT |",
-        "This version was not measured on photos.",
         *LABELS,
     ):
         assert part in card.content
-    assert "Undefined" not in card.content
+    for part in ("Undefined", "None", "LICENCES.md", "Photos and product images", "PHOTOS", "BUNDLE", "spaces/"):
+        assert part not in card.content
     for name in ("confusion.png", "reliability.png"):
         with Image.open(tmp_path / "figures" / name) as figure:
             assert figure.format == "PNG"
@@ -447,12 +454,114 @@ def test_photos_are_measured_where_given(run: Run, bundle: Path, tmp_path: Path)
     assert run(bundle, "v1.0.0", "--photos", tmp_path / "photos", "--dry-run", tmp_path / "preview") == 0
     card = ModelCard.load(tmp_path / "preview" / "README.md")
     photos = {r.dataset_config: r for r in card.data.eval_results or [] if r.dataset_type == "alexeygrigorev/clothing-dataset"}
-    assert {kind: result.dataset_args for kind, result in photos.items()} == {"the ten": {"n": 2}, "none of the ten": {"n": 1}}
+    assert {kind: result.dataset_args for kind, result in photos.items()} == {
+        "one of the ten": {"n": 2},
+        "none of the ten": {"n": 1},
+    }
     answers = FashionClassifier.from_pretrained(bundle).predict(sorted((tmp_path / "photos" / "images").iterdir()))
     right = [answers[0].label == "T-shirt/top", answers[2].label == "Trouser"]
-    assert photos["the ten"].metric_value == np.mean(right)
+    assert photos["one of the ten"].metric_value == np.mean(right)
     assert photos["none of the ten"].metric_value == float(answers[1].uncertain)
     assert '"Not sure" on none of the ten: ' in card.content
+    assert f"| phone photos | 2 | {np.mean(right):.1%} |" in card.content
+    assert (
+        f"Phone photos: not sure of {np.mean([answers[0].uncertain, answers[2].uncertain]):.1%} of 2 that it should"
+        in card.content
+    )
+    named = 0 if answers[1].uncertain else 1
+    assert f"Phone photos, none of the ten: names {named:.1%} of 1 as if they were." in card.content
+    assert "not measured on shop products, people in the street, things, street garments." in card.content
+    assert "- Pictures as those that it was measured on, of a single garment" in card.content
+
+
+def test_the_card_tells_where_page_and_source_are(run: Run, bundle: Path, tmp_path: Path) -> None:
+    assert run(bundle, "v1.0.0", "--space", "zalando/wardrobe", "--dry-run", tmp_path / "preview") == 0
+    text = (tmp_path / "preview" / "README.md").read_text()
+    assert f"\npip install git+{constants.ENDPOINT}/spaces/zalando/wardrobe\n" in text
+    assert f"page: {constants.ENDPOINT}/spaces/zalando/wardrobe\n" in text
+    assert "app.py" not in text
+
+
+def test_the_card_of_a_network_for_thumbnails_promises_no_photos(
+    run: Run, tiny_bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    assert run(tiny_bundles["thumbnail"], "v1.0.0", "--dry-run", tmp_path / "preview") == 0
+    text = (tmp_path / "preview" / "README.md").read_text()
+    assert "None of its networks was trained to name photos." in text
+    assert "- It has no network for photos: the one for thumbnails answers them, reduced to 28x28.\n" in text
+    assert "In photos, " not in text
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The versions that were measured on the thumbnails."""
+    versions: list[str] = []
+
+    def evaluate_and_note(classifier: FashionClassifier, *arguments: Any) -> Any:
+        versions.append(classifier.version)
+        return evaluate(classifier, *arguments)
+
+    monkeypatch.setattr("train.reports.measurements.evaluate", evaluate_and_note)
+    return versions
+
+
+def test_the_same_networks_are_measured_once(
+    loopback: LoopbackHub, run: Run, bundle: Path, other_bundle: Path, tmp_path: Path, measured: list[str]
+) -> None:
+    assert run(bundle, "v1.0.0", "--dry-run", tmp_path / "first") == 0
+    assert run(changed(bundle, tmp_path / "renamed", version="1.0.1"), "v1.0.1", "--dry-run", tmp_path / "second") == 0
+    assert measured == ["1.0.0"]  # the networks are the same, whatever the version is called
+    first, second = ((tmp_path / name / "README.md").read_text() for name in ("first", "second"))
+    assert first.replace("v1.0.0", "v1.0.1") == second
+    assert run(bundle, "v1.0.0") == 0
+    assert run(other_bundle, "v1.1.0") == 0  # compared with the one before, which was measured already
+    assert measured == ["1.0.0", "1.1.0"]
+
+
+def test_what_is_measured_depends_on_networks_pictures_and_code(
+    run: Run, bundle: Path, tmp_path: Path, measured: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def publish_dry(folder: Path, name: str, *options: object) -> int:
+        assert run(folder, "v1.0.0", "--dry-run", tmp_path / name, *options) == 0
+        return len(measured)
+
+    assert publish_dry(bundle, "first") == 1
+    other = changed(bundle, tmp_path / "other", uncertain_below=0.06)
+    assert publish_dry(other, "second") == 2
+    put(other, "thumbnail.tflite", (bundle / "thumbnail.tflite").read_bytes() + b"\0")
+    assert publish_dry(other, "third") == 3
+    things = tmp_path / "things"
+    (things / "images").mkdir(parents=True)
+    kind = next(name for name in map("kind {}".format, range(100)) if split_of(name) == "test")
+    (things / "things.csv").write_text(f"image,kind\na,{kind}\n")
+    for shade, expected in ((90, 4), (91, 5), (91, 5)):
+        Image.new("RGB", (60, 80), (shade, shade, shade)).save(things / "images" / "a.jpg")
+        assert publish_dry(bundle, f"things-{shade}-{len(list(tmp_path.iterdir()))}", "--things", things) == expected
+    monkeypatch.setattr("train.reports.measurements.CODE", ("train",))
+    assert publish_dry(bundle, "fourth") == 6
+
+
+def test_a_measurement_that_was_damaged_is_made_again(run: Run, bundle: Path, tmp_path: Path, measured: list[str]) -> None:
+    assert run(bundle, "v1.0.0", "--dry-run", tmp_path / "first") == 0
+    (kept,) = (tmp_path / "cache" / "fashion-classifier" / "measurements").iterdir()
+    whole = kept.read_text()
+    for damaged in (whole[:100], "{}", '{"evaluation": {"classes": 3}}'):
+        kept.write_text(damaged)
+        assert run(bundle, "v1.0.0", "--dry-run", tmp_path / f"again-{len(measured)}") == 0
+        assert kept.read_text() == whole
+    assert len(measured) == 4
+
+
+def test_a_claim_that_does_not_hold_is_refused(refused: Callable[..., str], bundle: Path, tmp_path: Path) -> None:
+    claim = {"fashion-mnist test": {"n": 40, "accuracy": 0.95}}
+    folder = changed(bundle, tmp_path / "bundle", metrics=claim)
+    assert refused(folder, "v1.0.0") == (
+        f"The manifest of {folder} claims 95.00% on 40 test images of Fashion-MNIST, 90.00% were found: export it again."
+    )
+
+
+def test_a_folder_of_photos_that_is_not_there_is_refused(refused: Callable[..., str], bundle: Path, tmp_path: Path) -> None:
+    assert refused(bundle, "v1.0.0", "--shop", tmp_path / "shop") == f"There is no folder for --shop {tmp_path / 'shop'}."
 
 
 def test_hdf5_is_added_on_request(loopback: LoopbackHub, run: Run, bundle: Path) -> None:

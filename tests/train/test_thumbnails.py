@@ -13,10 +13,13 @@ from fashion_classifier.bundle import DEFAULT_MODEL
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, Journal
 from train.networks.architectures import ARCHITECTURES
 from train.networks.lineage import lineage_of, lineage_of_run
-from train.networks.runs import OneCycle, load_config, load_history, load_network
+from train.networks.recipes import RECIPES
+from train.networks.runs import load_config, load_history, load_network
+from train.networks.schedules import OneCycle
+from train.networks.thumbnail_training import Batches, as_input, find_easy, fit, set_accuracy
 from train.pictures.fashion_mnist import FashionMNIST, Pictures
 from train.pictures.targets import target
-from train.thumbnails import RECIPES, Batches, as_input, find_easy, fit, main, set_accuracy
+from train.thumbnails import main
 
 TINY = replace(RECIPES["ann"], epochs=3, batch_size=16)
 
@@ -153,7 +156,7 @@ def test_corrections_of_visitors_are_trained_on(data: FashionMNIST, tmp_path: Pa
     for picture, label in ((data.test.images[0], "Bag"), (data.test.images[1], NONE_OF_THE_TEN), (photo, "Coat")):
         prediction = predict(picture)
         journal.correct(journal.record(prediction, 0.1), prediction, label, keep_picture=True)
-    monkeypatch.setattr("train.thumbnails.load_fashion_mnist", lambda folder: data)
+    monkeypatch.setattr("train.pictures.fashion_mnist.load_fashion_mnist", lambda folder: data)
     main(["ann", "--run", str(tmp_path / "run"), "--feedback", str(journal.folder), "--epochs", "1", "--batch-size", "16"])
     config = load_config(tmp_path / "run")
     assert config["data"] == {"training": 162, "validation": 40}  # the photo is for the other network

@@ -6,11 +6,11 @@ A network fine-tuned and the one that it started from, averaged, keep what eithe
 2109.01903, equation 1). The folder that is written is a finished run like any other: an average can be averaged again.
 """
 
-import argparse
 import json
 import shutil
 from pathlib import Path
 
+from train.commands import command_parser
 from train.networks.architectures import ARCHITECTURES
 from train.networks.lineage import descent
 from train.networks.runs import CONFIG, HISTORY, WEIGHTS, load_config, typed_command, versions, weights_of
@@ -59,7 +59,7 @@ def average(run: Path, of: Path, other: Path, share: float, *, command: str = ""
 
 
 def main(options: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__doc__)
     parser.add_argument("--run", type=Path, required=True, help="folder to write")
     parser.add_argument("--of", type=Path, required=True, help="a finished run")
     parser.add_argument("--with", type=Path, required=True, help="another one, or a bundle, of the same network")

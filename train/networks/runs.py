@@ -8,14 +8,13 @@ import platform
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
-
-import keras
-from keras import ops
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fashion_classifier.bundle import MANIFEST, Bundle
 from fashion_classifier.manifest import PREPROCESSING_VERSION
-from train.networks.architectures import ARCHITECTURES
+
+if TYPE_CHECKING:  # reports read run folders, and need no Keras for that
+    import keras
 
 CONFIG, HISTORY, WEIGHTS, BACKUP = "config.json", "history.csv", "model.weights.h5", "backup"
 ANCESTORS = "ancestors"  # in config.json: the records of the runs that this one descends from, by their keys
@@ -32,7 +31,7 @@ def load_history(run: Path) -> list[dict[str, float]]:
         return [{name: float(value) for name, value in row.items() if value != "NA"} for row in csv.DictReader(file)]
 
 
-def load_network(run: Path) -> keras.Model:
+def load_network(run: Path) -> "keras.Model":
     """The run's network in float32, whatever precision it was trained in.
 
     Raises:
@@ -41,6 +40,10 @@ def load_network(run: Path) -> keras.Model:
     weights = run / WEIGHTS
     if not weights.is_file():
         raise FileNotFoundError(f"{run} holds no {WEIGHTS}: finish it first, with the command in its {CONFIG}.")
+    import keras
+
+    from train.networks.architectures import ARCHITECTURES
+
     keras.mixed_precision.set_global_policy("float32")
     model = ARCHITECTURES[load_config(run)["recipe"]["architecture"]]()
     model.load_weights(weights)
@@ -63,22 +66,6 @@ def weights_of(source: Path) -> Path:
 def thumbnails_file(bundle: Bundle) -> str:
     """The name of the Keras file of a bundle's network for thumbnails."""
     return bundle.manifest.experts["thumbnail"].members[0].keras
-
-
-class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up to the peak over the first 20 % of the steps, then linear to zero (Smith 2018, arXiv 1803.09820)."""
-
-    def __init__(self, peak: float, steps: int, warm_up: float = 0.2) -> None:
-        self.peak, self.steps, self.warm_up = peak, steps, warm_up
-
-    def __call__(self, step: Any) -> Any:
-        progress = ops.cast(step, "float32") / self.steps
-        rising = progress / self.warm_up
-        falling = (1.0 - progress) / (1.0 - self.warm_up)
-        return self.peak * ops.maximum(0.0, ops.minimum(rising, falling))
-
-    def get_config(self) -> dict[str, float]:
-        return {"peak": self.peak, "steps": self.steps, "warm_up": self.warm_up}
 
 
 class Batches(Protocol):
@@ -127,9 +114,11 @@ def is_finished(run: Path, recipe: dict[str, Any], *files: str) -> bool:
 
 
 def finish(
-    run: Path, model: keras.Model, batches: Batches, epochs: int, callbacks: Sequence[keras.callbacks.Callback] = ()
+    run: Path, model: "keras.Model", batches: Batches, epochs: int, callbacks: "Sequence[keras.callbacks.Callback]" = ()
 ) -> None:
     """Train a compiled network to the end, from the start or from the run's last whole epoch, and keep its weights."""
+    import keras
+
     callbacks = [
         keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.start(epoch)),
         *callbacks,
@@ -146,6 +135,8 @@ def finish(
 
 def versions() -> dict[str, str]:
     """What the numbers depend on."""
+    import keras
+
     packages = ("keras", keras.backend.backend(), "numpy", "opencv-python-headless", "pillow")
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in packages}
 
@@ -162,7 +153,7 @@ def typed_command(
     return " ".join([f"python -m {module}", *(str(getattr(arguments, name)) for name in positional), *typed])
 
 
-def export_float16(network: keras.Model, path: Path) -> None:
+def export_float16(network: "keras.Model", path: Path) -> None:
     """Write a network for LiteRT with weights of half precision: half the bytes, and it computes as fast as with float32."""
     import tensorflow as tf  # only LiteRT's converter needs it
 

@@ -59,12 +59,23 @@ class FashionMNIST:
 
 
 def load_fashion_mnist(folder: Path | None = None) -> FashionMNIST:
-    """Fashion-MNIST from a folder of its four IDX files, `FASHION_MNIST_DIR`, or else through `keras.datasets`."""
+    """Fashion-MNIST from a folder of its four IDX files, `FASHION_MNIST_DIR`, or else through `keras.datasets`.
+
+    Raises:
+        FileNotFoundError: A file is missing, or nothing says where they are and they cannot be downloaded.
+        ValueError: A file is none of these.
+    """
     folder = folder or (Path(value) if (value := os.environ.get(ENVIRONMENT_VARIABLE)) else None)
     if folder is None:
         from keras.datasets import fashion_mnist  # imported here: it loads a backend
 
-        (images, labels), (test_images, test_labels) = fashion_mnist.load_data()
+        try:
+            (images, labels), (test_images, test_labels) = fashion_mnist.load_data()
+        except Exception as error:  # Keras raises nothing more special where there is no network
+            raise FileNotFoundError(
+                f"Fashion-MNIST is not here and cannot be downloaded ({error}): give the folder of its four IDX files with "
+                f"--data, or in {ENVIRONMENT_VARIABLE}."
+            ) from error
     else:
         images, labels = _read_idx(folder, "train-images-idx3-ubyte"), _read_idx(folder, "train-labels-idx1-ubyte")
         test_images, test_labels = _read_idx(folder, "t10k-images-idx3-ubyte"), _read_idx(folder, "t10k-labels-idx1-ubyte")

@@ -5,7 +5,6 @@
 prints what they corrected; `train.photos` and `train.thumbnails` train on it with --feedback JOURNAL.
 """
 
-import argparse
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from fashion_classifier.labels import LABELS
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, read_events
 from fashion_classifier.places import Box
 from fashion_classifier.preprocessing import SIZE, canonicalize
+from train.commands import command_parser
 from train.pictures.fashion_mnist import Pictures
 from train.pictures.targets import target
 
@@ -81,7 +81,7 @@ def load_feedback(folder: Path) -> Pictures:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__doc__)
     parser.add_argument("journal", type=Path, help="its folder")
     arguments = parser.parse_args()
     corrections = [event for event in read_events(arguments.journal) if event["event"] == "correction"]

@@ -1,65 +1,160 @@
-"""Put bundles side by side: what do convolutions buy?
+"""Put networks for thumbnails side by side on the same test images, and say what these show.
 
     python -m train.reports.compare runs/ann runs/ann-1 runs/ann-2 runs/cnn runs/resnet --out report
+    python -m train.reports.compare fashion_classifier/default_model runs/mine --out runs/mine/report
 
-Each argument is a run folder with its bundle exported to RUN/bundle, the baseline first; of several runs of one architecture
-the first is looked at closely, all of them give the spread. Writes comparison.json, comparison.md, and as figures the confusion
-matrices, the learning curves, and the pictures that the baseline confuses and the last network does not.
+Each argument is a bundle, or a run folder with its bundle exported to RUN/bundle, the baseline first. Runs whose recipes differ
+in nothing but the seed are one network, trained several times: the first is looked at closely, all of them give the spread.
+Writes comparison.json, comparison.md, and as figures the confusion matrices, the learning curves of runs, and the pictures that
+the baseline confuses and the last network does not.
 """
 
-import argparse
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from fashion_classifier import LABELS, Bundle, FashionClassifier
-from train.networks.runs import load_history
-from train.pictures.fashion_mnist import Pictures, load_fashion_mnist
-from train.reports.thumbnails import Evaluation, score_predictions
+from fashion_classifier.bundle import MANIFEST
+from train.commands import add_data, command_parser, given_data, told
+
+if TYPE_CHECKING:  # they take seconds to load, and --help needs none of them
+    from matplotlib.figure import Figure
+
+    from train.pictures.fashion_mnist import Pictures
+    from train.reports.thumbnails import Evaluation
 
 WORST_PAIRS = 6
-TOPS = ("T-shirt/top", "Pullover", "Coat", "Shirt")  # what a dense network confuses most
+SIGNIFICANT = 0.05  # for all pairs of networks together
+AUGMENTED = {True: "yes", False: "no", None: "not recorded"}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One network of the comparison; `accuracies` are of all its runs, the others of its first."""
+    """One network of the comparison; `accuracies` are of all its runs, the others of its first.
+
+    Attributes:
+        name: Its architecture, with the folder's name where several have that one.
+        answers: One for each test image.
+        recipe: What it was trained by; empty where that is not recorded.
+        starts_afresh: Whether its training started from no other network.
+        milliseconds: Median of single predictions.
+        history: One entry an epoch; empty where only a bundle was given.
+    """
 
     name: str
     accuracies: list[float]
-    evaluation: Evaluation
-    answers: list[str]  # one for each test image
+    evaluation: "Evaluation"
+    answers: list[str]
     parameters: int
     bytes_keras: int
     bytes_serving: int
-    milliseconds: float  # median of single predictions
+    milliseconds: float
+    recipe: dict[str, Any]
+    starts_afresh: bool
     history: list[dict[str, float]]
 
 
-def load(runs: list[Path], test: Pictures) -> Entry:
-    """Measure the bundles of one architecture's run folders on the test set."""
-    classifiers = [FashionClassifier.from_pretrained(run / "bundle") for run in runs]
-    (classifier, *_), run = classifiers, runs[0]
+@dataclass(frozen=True)
+class Paired:
+    """Two networks on the same images.
+
+    Attributes:
+        first: How many images the first alone names right.
+        second: How many the second alone names right.
+        p: Of McNemar's exact test: how probable so uneven a split is where both are equally often right.
+    """
+
+    first: int
+    second: int
+    p: float
+
+
+def paired(truth: Sequence[str], first: Sequence[str], second: Sequence[str]) -> Paired:
+    """Compare two networks' answers to the same images (McNemar 1947)."""
+    from scipy.stats import binomtest
+
+    right = [(a == label, b == label) for label, a, b in zip(truth, first, second, strict=True)]
+    alone = right.count((True, False)), right.count((False, True))
+    return Paired(*alone, p=float(binomtest(alone[0], sum(alone)).pvalue) if any(alone) else 1.0)
+
+
+def bundle_of(source: Path) -> Path:
+    """The bundle that an argument names: a bundle's own folder, or a run's RUN/bundle."""
+    return source if (source / MANIFEST).is_file() else source / "bundle"
+
+
+def grouped(sources: Sequence[Path]) -> dict[str, list[Path]]:
+    """Bundles and runs by the name of their network, in order.
+
+    Raises:
+        ValueError: Two networks of one architecture lie in folders of one name.
+    """
+    by_recipe: dict[str, list[Path]] = {}
+    for source in sources:
+        by_recipe.setdefault(_training(source), []).append(source)
+    groups = list(by_recipe.values())
+    architectures = [Bundle(bundle_of(first)).manifest.experts["thumbnail"].architecture for first, *_ in groups]
+    shared = Counter(architectures)
+    names = [
+        architecture if shared[architecture] == 1 else f"{architecture}-{_folder(first)}"
+        for architecture, (first, *_) in zip(architectures, groups, strict=True)
+    ]
+    if len(set(names)) < len(names):
+        raise ValueError(f"Networks of one architecture need folders of different names, received {', '.join(names)}.")
+    return dict(zip(names, groups, strict=True))
+
+
+def _folder(source: Path) -> str:
+    return source.parent.resolve().name if source.name == "bundle" else source.resolve().name
+
+
+def _training(source: Path) -> str:
+    """What is the same of runs that differ in their seed alone; of a network without a recipe its own checksum."""
+    bundle = Bundle(bundle_of(source))
+    member = bundle.manifest.experts["thumbnail"].members[0]
+    record = _record(bundle)
+    same = {name: value for name, value in record.get("recipe", {}).items() if name != "seed"}
+    return json.dumps([same, record.get("data")] if same else bundle.manifest.files[member.file])
+
+
+def _record(bundle: Bundle) -> dict[str, Any]:
+    """That of the run that the network for thumbnails is from; empty where the bundle has none."""
+    from train.networks.lineage import history_of
+
+    networks, runs = history_of(bundle)
+    return runs.get(networks.get(bundle.manifest.experts["thumbnail"].members[0].file, ""), {})
+
+
+def load(name: str, sources: Sequence[Path], test: "Pictures") -> Entry:
+    """Measure the bundles of one network on the test set."""
+    from train.networks.runs import HISTORY, load_history
+    from train.reports.thumbnails import score_predictions
+
+    classifiers = [FashionClassifier.from_pretrained(bundle_of(source)) for source in sources]
+    bundle = classifiers[0].bundle
     predictions, *others = (classifier.predict(list(test.images)) for classifier in classifiers)
     evaluation = score_predictions(test.groups, predictions)
-    thumbnail = classifier.bundle.manifest.experts["thumbnail"]
+    thumbnail, record = bundle.manifest.experts["thumbnail"], _record(bundle)
     right = [[found.label == label for found, label in zip(other, test.groups, strict=True)] for other in others]
     return Entry(
-        name=thumbnail.architecture,
+        name=name,
         accuracies=[evaluation.accuracy, *(float(np.mean(each)) for each in right)],
         evaluation=evaluation,
         answers=[prediction.label for prediction in predictions],
-        parameters=classifier.bundle.manifest.metrics["parameters"],
-        bytes_keras=_bytes(run / "bundle", {member.keras for member in thumbnail.members}),
-        bytes_serving=_bytes(run / "bundle", {member.file for member in thumbnail.members}),
-        milliseconds=_milliseconds(classifier, test),
-        history=load_history(run),
+        parameters=bundle.manifest.metrics["parameters"],
+        bytes_keras=_bytes(bundle.path, {member.keras for member in thumbnail.members}),
+        bytes_serving=_bytes(bundle.path, {member.file for member in thumbnail.members}),
+        milliseconds=_milliseconds(classifiers[0], test),
+        recipe=record.get("recipe", {}),
+        starts_afresh=not record.get("parents"),
+        history=load_history(sources[0]) if (sources[0] / HISTORY).is_file() else [],
     )
 
 
@@ -67,7 +162,7 @@ def _bytes(folder: Path, files: set[str]) -> int:
     return sum((folder / file).stat().st_size for file in files)
 
 
-def _milliseconds(classifier: FashionClassifier, pictures: Pictures, runs: int = 200) -> float:
+def _milliseconds(classifier: FashionClassifier, pictures: "Pictures", runs: int = 200) -> float:
     durations = []
     for image in pictures.images[:runs]:
         start = time.perf_counter()
@@ -76,29 +171,49 @@ def _milliseconds(classifier: FashionClassifier, pictures: Pictures, runs: int =
     return float(np.median(durations) * 1000)
 
 
-def confused_pairs(evaluation: Evaluation) -> dict[tuple[str, str], int]:
+def confused_pairs(evaluation: "Evaluation") -> dict[tuple[str, str], int]:
     """Errors between two classes, either way, the most frequent first."""
     confusion = np.array(evaluation.confusion)
     errors = {(LABELS[i], LABELS[j]): int(confusion[i, j] + confusion[j, i]) for i, j in combinations(range(len(LABELS)), 2)}
     return dict(sorted(errors.items(), key=lambda item: -item[1]))
 
 
-def errors_among(evaluation: Evaluation, labels: Sequence[str]) -> int:
-    """Errors whose truth and answer are both among these classes."""
-    indices = [LABELS.index(label) for label in labels]
-    part = np.array(evaluation.confusion)[np.ix_(indices, indices)]
-    return int(part.sum() - np.trace(part))
+def verdicts(entries: Sequence[Entry], truth: Sequence[str]) -> list[str]:
+    """What the test images say of every two networks, in one sentence each; none is called better that may be luck."""
+    pairs = list(combinations(entries, 2))
+    sentences = []
+    for one, other in pairs:
+        found = paired(truth, one.answers, other.answers)
+        p = "p < 0.0001" if found.p < 0.0001 else f"p = {found.p:.4f}"
+        better = one.name if found.first > found.second else other.name
+        sentences.append(
+            f"The {one.name} names {found.first:,} images right that the {other.name} names wrong, the {other.name} "
+            f"{found.second:,} that the {one.name} names wrong: "
+            + (
+                f"of these two networks the {better} is the more often right"
+                if found.p < SIGNIFICANT / len(pairs)
+                else "these images do not tell which of the two is the more often right"
+            )
+            + f" ({p})."
+        )
+    return sentences
 
 
-def to_markdown(entries: list[Entry]) -> str:
-    """The comparison in words and tables."""
+def to_markdown(entries: Sequence[Entry], sentences: Sequence[str]) -> str:
+    """The comparison in words, which `verdicts` gives, and tables."""
     first, n = entries[0], entries[0].evaluation.n
     head, rule = "| | " + " | ".join(entry.name for entry in entries) + " |", "|---" * (len(entries) + 1) + "|"
-    lines = [
-        f"# {', '.join(entry.name for entry in entries)} on the {n:,} test images of Fashion-MNIST",
-        "",
-        *_lesson(entries),
-        "",
+    lines = [f"# {', '.join(entry.name for entry in entries)} on the {n:,} test images of Fashion-MNIST", ""]
+    if sentences:
+        lines += [
+            *(f"- {sentence}" for sentence in sentences),
+            "",
+            f"p is that of McNemar's exact test; one of two is called the more often right where it is below {SIGNIFICANT} "
+            f"divided by the number of pairs, {SIGNIFICANT / len(sentences):.4f}. That is said of these very networks: another "
+            "seed gives another one.",
+            "",
+        ]
+    lines += [
         "The 95 % interval is the test set's sampling error (Wilson); mean and standard deviation are over training runs that "
         "differ in their seed. Everything else is of the first run.",
         "",
@@ -116,6 +231,8 @@ def to_markdown(entries: list[Entry]) -> str:
             ("F1 (macro)", lambda entry: f"{entry.evaluation.f1:.4f}"),
             ("expected calibration error", lambda entry: f"{entry.evaluation.calibration.error:.4f}"),
             ("parameters", lambda entry: f"{entry.parameters:,}"),
+            ("trained for", _training_time),
+            ("augmented images", lambda entry: AUGMENTED[entry.recipe.get("augmentation")]),
             ("served file", lambda entry: f"{entry.bytes_serving / 1e6:.2f} MB"),
             ("one image", lambda entry: f"{entry.milliseconds:.2f} ms"),
         )
@@ -123,13 +240,10 @@ def to_markdown(entries: list[Entry]) -> str:
     lines += ["", "## F1 of each class", "", head, rule]
     for i, label in enumerate(LABELS):
         lines.append(f"| {label} | " + " | ".join(f"{entry.evaluation.classes[i].f1:.3f}" for entry in entries) + " |")
-    pairs = list(confused_pairs(first.evaluation).items())[:WORST_PAIRS]
-    others = [confused_pairs(entry.evaluation) for entry in entries[1:]]
-    lines += ["", f"## What the {first.name} confuses", "", "Errors between two classes, both ways together.", ""]
-    lines += [head, rule]
-    for (a, b), errors in pairs:
-        cells = [f"{errors}", *(f"{other[a, b]} ({(other[a, b] - errors) / max(errors, 1):+.0%})" for other in others)]
-        lines.append(f"| {a} and {b} | " + " | ".join(cells) + " |")
+    counts = [confused_pairs(entry.evaluation) for entry in entries]
+    lines += ["", f"## What the {first.name} confuses", "", "Errors between two classes, both ways together.", "", head, rule]
+    for a, b in list(counts[0])[:WORST_PAIRS]:
+        lines.append(f"| {a} and {b} | " + " | ".join(f"{errors[a, b]}" for errors in counts) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -138,39 +252,35 @@ def _spread(entry: Entry) -> str:
     return f"{np.mean(entry.accuracies):.2%} ± {np.std(entry.accuracies, ddof=1):.2%} (n = {runs})" if runs > 1 else "one run"
 
 
-def _lesson(entries: list[Entry]) -> list[str]:
-    """What the numbers teach, in sentences."""
-    first = entries[0]
-    wrong, among = round((1 - first.evaluation.accuracy) * first.evaluation.n), errors_among(first.evaluation, TOPS)
-    left = [
-        f"the {entry.name} makes {errors_among(entry.evaluation, TOPS)} "
-        f"({(errors_among(entry.evaluation, TOPS) - among) / max(among, 1):+.0%})"
-        for entry in entries[1:]
-    ]
-    return [
-        f"The {first.name} takes the 784 pixels as so many unrelated numbers; {among} of its {wrong:,} errors are between "
-        f"{', '.join(TOPS[:-1])} and {TOPS[-1]}, which differ in collars, buttons and sleeves: small things that may sit "
-        f"anywhere. A convolution looks for the same small thing everywhere. Of such errors, {' and '.join(left)}. Part of "
-        "what the last network gains is its longer training on mirrored, moved and partly erased images."
-    ]
+def _training_time(entry: Entry) -> str:
+    epochs = entry.recipe.get("epochs")
+    if epochs is None:
+        return "not recorded"
+    if epochs == 0:
+        return "an average of others"
+    return f"{epochs} epochs" + ("" if entry.starts_afresh else ", from another network")
 
 
-def plot_curves(entries: list[Entry]) -> Figure:
+def plot_curves(entries: Sequence[Entry]) -> "Figure":
     """Accuracy by epoch: dashed on (augmented) training batches, solid on the validation images."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for i, entry in enumerate(entries):
         epochs = range(1, len(entry.history) + 1)
         axes.plot(epochs, [row["accuracy"] for row in entry.history], "--", color=f"C{i}", alpha=0.6)
         axes.plot(epochs, [row["val_fashion_mnist_accuracy"] for row in entry.history], color=f"C{i}", label=entry.name)
-    axes.set(xlabel="epoch", ylabel="accuracy", ylim=(0.7, 1), title="Solid: validation images. Dashed: training batches.")
+    axes.set(xlabel="epoch", ylabel="accuracy", ylim=(None, 1), title="Solid: validation images. Dashed: training batches.")
     axes.grid(alpha=0.3)
     axes.legend()
     return figure
 
 
-def plot_rescued(first: Entry, last: Entry, test: Pictures, *, pairs: int = 4, columns: int = 12) -> Figure:
+def plot_rescued(first: Entry, last: Entry, test: "Pictures", *, pairs: int = 4, columns: int = 12) -> "Figure":
     """Test images of the most confused pairs that the first network gets wrong and the last one right."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(columns * 0.8, pairs * 1.1), layout="constrained")
     grid = figure.subplots(pairs, columns, squeeze=False)
     for axes_row, (a, b) in zip(grid, confused_pairs(first.evaluation), strict=False):
@@ -187,27 +297,44 @@ def plot_rescued(first: Entry, last: Entry, test: Pictures, *, pairs: int = 4, c
     return figure
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", type=Path, nargs="+", help="run folders, the baseline first")
-    parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
+def main(options: list[str] | None = None) -> None:
+    parser = command_parser(__doc__)
+    parser.add_argument("sources", type=Path, nargs="+", metavar="RUN_OR_BUNDLE", help="the baseline first")
+    add_data(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for the report")
-    arguments = parser.parse_args()
-    test = load_fashion_mnist(arguments.data).test
-    by_name: dict[str, list[Path]] = {}
-    for run in arguments.runs:
-        by_name.setdefault(Bundle(run / "bundle").manifest.experts["thumbnail"].architecture, []).append(run)
-    entries = [load(runs, test) for runs in by_name.values()]
-    out: Path = arguments.out
+    arguments = parser.parse_args(options)
+    with told(parser):
+        for source in arguments.sources:
+            if not (bundle_of(source) / MANIFEST).is_file():
+                raise ValueError(
+                    f"There is no bundle in {source}: export it first, python -m train.export {source} {source}/bundle."
+                )
+        print(compare(arguments.sources, arguments.data, arguments.out))
+    last = bundle_of(arguments.sources[-1])
+    print(f"The comparison is in {arguments.out / 'comparison.md'}. See the last network in the page:")
+    print(f"FASHION_CLASSIFIER_MODEL={last} python app.py")
+    print("Publish it on the Hugging Face Hub, under your own name there (--dry-run FOLDER to look first):")
+    print(f"python -m train.publish {last} owner/name --version v{Bundle(last).manifest.version}{given_data(arguments)}")
+
+
+def compare(sources: Sequence[Path], data: Path | None, out: Path) -> str:
+    """Write the report on bundles and runs; its text."""
+    from train.pictures.fashion_mnist import load_fashion_mnist
+
+    groups, test = grouped(sources), load_fashion_mnist(data).test
+    entries = [load(name, each, test) for name, each in groups.items()]
+    text = to_markdown(entries, verdicts(entries, test.groups))
     out.mkdir(parents=True, exist_ok=True)
     numbers = [{key: value for key, value in asdict(entry).items() if key != "answers"} for entry in entries]
     (out / "comparison.json").write_text(json.dumps(numbers, indent=1) + "\n")
-    (out / "comparison.md").write_text(to_markdown(entries), encoding="utf-8")
+    (out / "comparison.md").write_text(text, encoding="utf-8")
     for entry in entries:
         entry.evaluation.plot(entry.name).savefig(out / f"confusion-{entry.name}.png")
-    plot_curves(entries).savefig(out / "curves.png")
-    plot_rescued(entries[0], entries[-1], test).savefig(out / "rescued.png")
-    print(to_markdown(entries))
+    if runs := [entry for entry in entries if entry.history]:
+        plot_curves(runs).savefig(out / "curves.png")
+    if len(entries) > 1:
+        plot_rescued(entries[0], entries[-1], test).savefig(out / "rescued.png")
+    return text
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ never saw it, how right each of them is on the test images, which is the spread 
 (Northcutt, Jiang, Chuang 2021, arXiv 1911.00068); OUT/doubted.png shows those that it doubts most.
 """
 
-import argparse
 import dataclasses
 import json
 from pathlib import Path
@@ -24,10 +23,12 @@ from scipy.special import softmax
 from sklearn.model_selection import StratifiedKFold
 
 from fashion_classifier import LABELS
+from train.commands import add_data, command_parser
+from train.networks.recipes import RECIPES, Recipe
 from train.networks.runs import load_network
+from train.networks.thumbnail_training import as_input, fit
 from train.pictures.fashion_mnist import FashionMNIST, Pictures, load_fashion_mnist
 from train.reports.contact_sheet import contact_sheet
-from train.thumbnails import RECIPES, Recipe, as_input, fit
 
 FOLDS = 3
 SHOWN = 60  # of the doubted labels
@@ -67,10 +68,10 @@ def cross_validate(recipe: Recipe, data: FashionMNIST, out: Path) -> dict[str, A
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__doc__)
     parser.add_argument("recipe", choices=[name for name, recipe in RECIPES.items() if recipe.easy_share == 1])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
+    add_data(parser)
     parser.add_argument("--epochs", type=int)
     arguments = parser.parse_args()
     recipe = RECIPES[arguments.recipe]

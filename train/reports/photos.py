@@ -16,10 +16,9 @@ The sheets of errors show people who were not asked, and a shop's pictures: they
 --out, nowhere else.
 """
 
-import argparse
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from PIL import Image
 from fashion_classifier import LABELS, FashionClassifier, Prediction
 from fashion_classifier.images import to_rgb
 from fashion_classifier.masks import iou
+from train.commands import command_parser
 from train.networks.calibration import BINS, Reliability, plot_reliability, reliability
 from train.pictures import folder as own
 from train.pictures import people, phone, shop, things
@@ -331,15 +331,15 @@ def to_markdown(summary: dict[str, Any]) -> str:
         labels, named = eye["labels"], eye["answers"]
         lines.append(
             f"Of {labels['n']} tops that somebody named who knew neither label nor answer, the labels agree with that name in "
-            f"{labels['accuracy']:.1%} ({_interval(labels)}), the answers in {named['accuracy']:.1%} ({_interval(named)})."
+            f"{labels['accuracy']:.1%} ({interval(labels)}), the answers in {named['accuracy']:.1%} ({interval(named)})."
         )
     if worst:
         lines.append(
             f"{summary['senders']['n']} {source['senders']}; the worst with {ENOUGH} {source['pictures']} or more: "
-            f"{worst['accuracy']:.1%} of {worst['n']} ({_interval(worst)})."
+            f"{worst['accuracy']:.1%} of {worst['n']} ({interval(worst)})."
         )
     lines += [
-        f'"Not sure" on {kind}: {share["share"]:.1%} of {share["n"]} ({_interval(share)}).'
+        f'"Not sure" on {kind}: {share["share"]:.1%} of {share["n"]} ({interval(share)}).'
         for kind, share in summary["not sure"].items()
     ]
     if calibration := summary["calibration"]:
@@ -358,7 +358,7 @@ def to_markdown(summary: dict[str, Any]) -> str:
 
 def report(title: str, summaries: Sequence[dict[str, Any]]) -> str:
     """All sources side by side, then each by itself with its senders, in Markdown."""
-    lines = [f"# {title}", "", *_overview(summaries)]
+    lines = [f"# {title}", "", *overview(summaries)]
     for summary in summaries:
         source = summary["source"]
         lines += ["", f"## {source['name'].capitalize()}", "", *to_markdown(summary).splitlines()]
@@ -371,11 +371,17 @@ def report(title: str, summaries: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _overview(summaries: Sequence[dict[str, Any]]) -> list[str]:
-    """One line a source: how many are right, the worst class that enough pictures have, and how many good ones are not sure."""
+def overview(summaries: Sequence[dict[str, Any]], first: Sequence[str] = ()) -> list[str]:
+    """One line a source: how many are right, the worst class that enough pictures have, and how many good ones are not sure.
+
+    Args:
+        summaries: Of `measure`.
+        first: Lines of the same table for other sources.
+    """
     lines = [
         "| source | n | right | 95 % interval | worst class | not sure | calibration error |",
         "|---|---|---|---|---|---|---|",
+        *first,
     ]
     for summary in summaries:
         if everything := summary["all"]:
@@ -383,7 +389,7 @@ def _overview(summaries: Sequence[dict[str, Any]]) -> list[str]:
             worst = min(enough, key=lambda group: enough[group]["accuracy"], default=None)
             named = "" if worst is None else f"{worst} {enough[worst]['accuracy']:.1%} of {enough[worst]['n']}"
             lines.append(
-                f"| {summary['source']['name']} | {everything['n']} | {everything['accuracy']:.1%} | {_interval(everything)} "
+                f"| {summary['source']['name']} | {everything['n']} | {everything['accuracy']:.1%} | {interval(everything)} "
                 f"| {named} | {summary['not sure'][ONE]['share']:.1%} | {summary['calibration']['error']:.3f} |"
             )
     lines += [
@@ -395,11 +401,12 @@ def _overview(summaries: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _table(head: str, shares: dict[str, dict[str, Any]]) -> list[str]:
-    rows = (f"| {name} | {share['n']} | {share['accuracy']:.1%} | {_interval(share)} |" for name, share in shares.items())
+    rows = (f"| {name} | {share['n']} | {share['accuracy']:.1%} | {interval(share)} |" for name, share in shares.items())
     return [f"| {head} | n | right | 95 % interval |", "|---|---|---|---|", *rows]
 
 
-def _interval(share: dict[str, Any]) -> str:
+def interval(share: Mapping[str, Any]) -> str:
+    """A share's 95 % interval in words."""
     low, high = share["interval"]
     return f"{low:.1%} to {high:.1%}"
 
@@ -445,7 +452,7 @@ def draw_answers(answers: Answers) -> Image.Image:
 
 
 def main(options: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__doc__)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--photos", type=Path, help="folder of the phone photos (photos.csv, images/)")
     parser.add_argument("--street", type=Path, help="folder of the street photos (labels.json, photos/, masks/)")

@@ -7,7 +7,6 @@ the class; its balanced accuracy by five-fold cross-validation stands beside cha
 learn in place of the garment. Writes shortcuts.json to --out.
 """
 
-import argparse
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from fashion_classifier.bundle import SEGMENTATION_MODEL
 from fashion_classifier.images import UInt8Array
 from fashion_classifier.labels import LABELS
 from fashion_classifier.segmentation import Segmenter
+from train.commands import command_parser
 from train.photos import Batches, Recipe, add_folders, folders_of, garments_of
 from train.pictures.fashion_mnist import load_fashion_mnist
 from train.pictures.garments import Garment
@@ -83,7 +83,7 @@ def _right(features: npt.NDArray[np.float64], classes: npt.NDArray[np.int64]) ->
 
 
 def main(options: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__doc__)
     add_folders(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for the report")
     arguments = parser.parse_args(options)

@@ -5,7 +5,6 @@
 Writes evaluation.json, evaluation.md, confusion.png and reliability.png to the folder.
 """
 
-import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix, precision_recall_fscore_support
 
 from fashion_classifier import LABELS, FashionClassifier, Prediction
+from train.commands import add_data, command_parser
 from train.networks.calibration import BINS, Reliability, plot_reliability, reliability
 from train.pictures.fashion_mnist import load_fashion_mnist
 
@@ -148,9 +148,9 @@ def evaluate(classifier: FashionClassifier, images: npt.NDArray[np.uint8], label
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__doc__)
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
+    add_data(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for the report")
     arguments = parser.parse_args()
     classifier = FashionClassifier.from_pretrained(arguments.bundle)

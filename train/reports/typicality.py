@@ -9,7 +9,6 @@ images of 28x28 against the Fashion-MNIST images. On validation data the share o
 fixed there. Writes typicality.json and typicality.md.
 """
 
-import argparse
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from sklearn.metrics import roc_auc_score
 
 from fashion_classifier import FashionClassifier
 from fashion_classifier.images import Picture
+from train.commands import add_data, command_parser
 from train.pictures import phone, shop, things
 from train.pictures.fashion_mnist import Pictures, load_fashion_mnist
 from train.pictures.outliers import FITTED, TESTED, as_thumbnails, outliers
@@ -154,9 +154,9 @@ def evaluate_typicality(
 
 
 def main(options: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__doc__)
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
+    add_data(parser)
     parser.add_argument("--photos", type=Path, required=True, help="folder of the phone photos (photos.csv, images/)")
     parser.add_argument("--shop", type=Path, help="folder of a shop's products (shop.csv, images/)")
     parser.add_argument("--things", type=Path, help="folder of what is no garment (things.csv, images/)")

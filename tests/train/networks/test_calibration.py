@@ -6,7 +6,6 @@ import pytest
 
 from fashion_classifier.confidence import calibrated
 from fashion_classifier.manifest import Member
-from train.export import calibrated_expert
 from train.networks.calibration import (
     fair_quantiles,
     fit_calibration,
@@ -14,6 +13,7 @@ from train.networks.calibration import (
     plot_reliability,
     reliability,
 )
+from train.networks.exporting import calibrated_expert
 
 Float64Array = npt.NDArray[np.float64]
 

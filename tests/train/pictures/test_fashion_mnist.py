@@ -49,6 +49,20 @@ def test_a_folder_without_the_files(tmp_path: Path) -> None:
         load_fashion_mnist(tmp_path)
 
 
+def test_without_a_folder_and_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_data() -> None:
+        raise Exception("URL fetch failure on https://example.org: None -- no route")  # as Keras does
+
+    monkeypatch.delenv("FASHION_MNIST_DIR", raising=False)
+    monkeypatch.setattr("keras.datasets.fashion_mnist.load_data", load_data)
+    with pytest.raises(FileNotFoundError) as caught:
+        load_fashion_mnist()
+    assert str(caught.value) == (
+        "Fashion-MNIST is not here and cannot be downloaded (URL fetch failure on https://example.org: None -- no route): give "
+        "the folder of its four IDX files with --data, or in FASHION_MNIST_DIR."
+    )
+
+
 def test_a_file_that_is_not_idx(idx_folder: Path) -> None:
     (idx_folder / "train-labels-idx1-ubyte").write_bytes(b"PNG.")
     with pytest.raises(

@@ -6,10 +6,11 @@ import pytest
 from PIL import Image
 
 from fashion_classifier import LABELS
+from train.networks.recipes import RECIPES
 from train.networks.runs import load_config, load_network
+from train.networks.thumbnail_training import as_input
 from train.pictures.fashion_mnist import FashionMNIST, Pictures
 from train.reports.cross_validation import cross_validate
-from train.thumbnails import RECIPES, as_input
 
 RECIPE = replace(RECIPES["ann"], epochs=12, batch_size=10)
 TROUSER, BOOT = LABELS.index("Trouser"), LABELS.index("Ankle boot")
