@@ -29,7 +29,7 @@ from fashion_classifier.bundle import SEGMENTATION_MODEL
 from fashion_classifier.segmentation import MAP_SIDE, MAPS, SIDE, as_input, hint
 from train.networks.efficientnet import LITE0, features, freeze, load_imagenet_weights
 from train.networks.lineage import descent
-from train.networks.runs import WEIGHTS, OneCycle, export_float16, finish, open_run, typed_command
+from train.networks.runs import WEIGHTS, OneCycle, export_float16, finish, is_finished, open_run, typed_command
 from train.pictures import phone, shop
 from train.pictures.boxes import box_of, on_white, widened
 from train.pictures.grabcut import grabcut_mask
@@ -315,6 +315,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     arguments = parser.parse_args()
     recipe = Recipe(epochs=arguments.epochs, batches=arguments.batches, seed=arguments.seed)
+    if is_finished(arguments.run, dataclasses.asdict(recipe), SEGMENTATION_MODEL):
+        return
     phones = [row.load() for row in phone.rows(arguments.photos, "training")]
     listed = shop.rows(arguments.shop, "training") if arguments.shop else []
     products = [row.load() for row in listed if row.accepted and set(row.accepted) <= set(ALONE_ON_WHITE)]

@@ -116,6 +116,16 @@ def open_run(run: Path, config: dict[str, Any]) -> bool:
     return True
 
 
+def is_finished(run: Path, recipe: dict[str, Any], *files: str) -> bool:
+    """Whether a folder holds a finished run of this recipe, with these files beside its weights: no picture need be read."""
+    if not all((run / name).is_file() for name in (CONFIG, WEIGHTS, *files)):
+        return False
+    finished: bool = load_config(run)["recipe"] == json.loads(json.dumps(recipe))
+    if finished:
+        print(f"{run} is finished already.")
+    return finished
+
+
 def finish(
     run: Path, model: keras.Model, batches: Batches, epochs: int, callbacks: Sequence[keras.callbacks.Callback] = ()
 ) -> None:
