@@ -96,7 +96,7 @@ SOURCES = {
 class Recipe:
     """What decides the outcome, but for the data. Shares are probabilities in [0, 1]."""
 
-    epochs: int = 38
+    epochs: int = 30
     batches: int = 125  # an epoch
     batch_size: int = 32
     side: int = 192  # px of the views in training
