@@ -98,6 +98,7 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
         export(thumbnails, bundle, "--segmentation", segmentation, "--photo-run", photos, *calibrating),
         Step("train.reports.thumbnails", (bundle, *data, *report)),
         Step("train.reports.photos", (bundle, *measured, *report)),
+        Step("train.reports.outfits", (bundle, *sources.options("street", "people"), *report)),
         Step("train.reports.typicality", (bundle, *sources.options("photos", "shop", "things"), *data, *report)),
         *compared,
     ]

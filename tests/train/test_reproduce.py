@@ -35,7 +35,7 @@ def test_the_chain_from_nothing() -> None:
         ("segmentation", "out/segmentation"),
         ("photos", "out/photos"),
         ("export", None),
-        *((f"reports.{name}", None) for name in ("thumbnails", "photos", "typicality", "compare")),
+        *((f"reports.{name}", None) for name in ("thumbnails", "photos", "outfits", "typicality", "compare")),
     ]
     assert [(step.arguments[0], value(step, "--initial")) for step in listed if step.module == "train.thumbnails"][6:] == [
         ("resnet", None),
@@ -83,6 +83,7 @@ def test_folders_are_options_where_they_are_given() -> None:
         "train.export": ["data", "photos", "street", "shop", "people"],
         "train.reports.thumbnails": ["data"],
         "train.reports.photos": ["photos", "street", "shop", "people", "things"],
+        "train.reports.outfits": ["street", "people"],
         "train.reports.typicality": ["photos", "shop", "things", "data"],
     }
     assert options(SOURCES) == {
@@ -91,6 +92,7 @@ def test_folders_are_options_where_they_are_given() -> None:
         "train.export": ["data", "photos", "street"],
         "train.reports.thumbnails": ["data"],
         "train.reports.photos": ["photos", "street"],
+        "train.reports.outfits": ["street"],
         "train.reports.typicality": ["photos", "data"],
     }
 
@@ -99,7 +101,7 @@ def test_a_kept_network_for_thumbnails_is_not_trained() -> None:
     listed = steps(Path("out"), "1.2.0", replace(SOURCES, thumbnails=KEPT))
     assert [step.module.removeprefix("train.") for step in listed] == [
         *("segmentation", "photos", "export"),
-        *("reports.thumbnails", "reports.photos", "reports.typicality"),
+        *("reports.thumbnails", "reports.photos", "reports.outfits", "reports.typicality"),
     ]
     assert listed[2].arguments[:2] == ("kept", "out/bundle")
 

@@ -172,9 +172,10 @@ def evaluate(
         garments = [value for value, name in enumerate(street.names) if name not in NO_GARMENT]
         listed.append(compare(found, labelled, np.isin(street.labels, garments)))
         pictures.append((Image.fromarray(street.photo), ", ".join(one.label for one in found)))
-    confusion = {
-        label: dict(Counter(one.name for one in pointed if one.label == label)) for label in {p.label for p in pointed}
-    }
+    if not pointed:
+        raise ValueError(f"The {split} split has no garment of one of the ten that covers {POINTED:.0%} of its photo.")
+    labels = sorted({one.label for one in pointed})
+    confusion = {label: dict(Counter(one.name for one in pointed if one.label == label)) for label in labels}
     tagged = _against_tags(classifier, people) if people else None
     report = Report(classifier.version, split, _pointed(pointed), _listed(listed), tagged, confusion)
     return report, pictures

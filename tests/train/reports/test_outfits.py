@@ -95,6 +95,11 @@ def test_the_report(classifier: FashionClassifier, tmp_path: Path) -> None:
         assert part in text
 
 
+def test_nothing_to_point_at(classifier: FashionClassifier) -> None:
+    with pytest.raises(ValueError, match=r"The test split has no garment of one of the ten that covers 1% of its photo\."):
+        evaluate(classifier, [street((4, BLUE, (40, 60, 20, 10)))], [], "test")
+
+
 def test_tags(tmp_path: Path) -> None:
     (tmp_path / "tags.csv").write_text("photo,tags\n0011,coat shoes hair skirt jacket\n0012,belt\n")
     listed = [one for split in ("training", "validation", "test") for one in tagged_classes(tmp_path, split)]
