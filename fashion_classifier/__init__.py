@@ -19,6 +19,8 @@ from fashion_classifier.manifest import Manifest
 from fashion_classifier.predictions import Prediction
 from fashion_classifier.preprocessing import CanonicalImage, canonicalize
 
+__version__ = "1.12.0"
+
 __all__ = [
     "Bundle",
     "CanonicalImage",
