@@ -1,7 +1,7 @@
 """Pictures -> predictions, on LiteRT."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import NoneType
 from typing import TypeGuard, cast, overload
@@ -9,12 +9,12 @@ from typing import TypeGuard, cast, overload
 import numpy as np
 from PIL import Image
 
-from fashion_classifier import hub, preprocessing
+from fashion_classifier import hints, hub, preprocessing
 from fashion_classifier.bundle import DEFAULT_MODEL, SEGMENTATION_MODEL, Bundle
 from fashion_classifier.confidence import calibrated, energy, typicality
 from fashion_classifier.ensemble import Ensemble
 from fashion_classifier.errors import FashionClassifierError, InvalidImageError, InvalidReferenceError
-from fashion_classifier.images import ACCEPTED, Picture, UInt8Array, to_rgb
+from fashion_classifier.images import ACCEPTED, Picture, UInt8Array, is_tensor, to_rgb
 from fashion_classifier.labels import LABELS
 from fashion_classifier.locks import once
 from fashion_classifier.manifest import ExpertName
@@ -116,7 +116,8 @@ class FashionClassifier:
             raise TypeError("A point or a box is for one picture, received an iterable of pictures.")
         if not isinstance(pictures, Iterable):
             raise InvalidImageError(
-                f"Received an object of type {type(pictures).__name__}.", f"{ACCEPTED[:-1]}, or an iterable of these."
+                f"Received an object of type {type(pictures).__name__}{hints.for_object(pictures)}.",
+                f"{ACCEPTED[:-1]}, or an iterable of these.",
             )
         many = enumerate(cast(Iterable[Picture | CanonicalImage], pictures))
         # one by one: together they would be no faster, and take more memory
@@ -176,8 +177,19 @@ class FashionClassifier:
 
 def _is_single(pictures: object) -> TypeGuard[Picture | CanonicalImage]:
     """Whether this is one picture; some of the kinds of pictures are iterable themselves."""
-    kinds = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray, CanonicalImage)
-    return isinstance(pictures, kinds) or hasattr(pictures, "read")
+    kinds = (
+        str,
+        os.PathLike,
+        bytes,
+        bytearray,
+        memoryview,
+        Image.Image,
+        np.ndarray,
+        CanonicalImage,
+        Mapping,
+    )  # the last is refused
+    # a mapping holds several things, and is refused as one
+    return isinstance(pictures, (*kinds, Mapping)) or is_tensor(pictures) or hasattr(pictures, "read")
 
 
 def default_classifier() -> FashionClassifier:

@@ -33,6 +33,7 @@ MOST_IN_ONE_CALL = 4 * 2**20  # pixels of a WebP that is decoded here
 
 HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}  # of files coded with HEVC, ISO/IEC 23008-12
 AVIF_BRANDS = {b"avif", b"avis"}
+BASE64_STARTS = (b"iVBORw0KGgo", b"/9j/", b"R0lGOD", b"UklGR")  # of PNG, JPEG, GIF and WebP files
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 EXIF, SCAN, ARITHMETIC = b"Exif\0\0", b"\xff\xda", (b"\xff\xc9", b"\xff\xca")  # in JPEG files
 
@@ -211,6 +212,16 @@ def _kind(data: bytes) -> str:
         return "is an SVG drawing, not a pixel image"
     if start.startswith(b"%pdf"):
         return "is a PDF document, not a pixel image"
+    if start.lstrip().startswith((b"<!doctype html", b"<html")):
+        return "is a web page, not an image: download the picture that it shows"
+    if data.startswith(b"\x93NUMPY"):
+        return "is an array of NumPy's: pass numpy.load(file)"
+    if data.startswith((b"PK\x03\x04", b"\x1f\x8b")):
+        return "is a compressed archive: unpack it first"
+    if data.startswith(b"data:"):
+        return "is a data URL: pass base64.b64decode(data.partition(b',')[2])"
+    if data.startswith(BASE64_STARTS):
+        return "is in base64: pass base64.b64decode(data)"
     return f"is not an image of a known format, or damaged at its start, {data[:12]!r}"
 
 

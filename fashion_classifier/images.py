@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from fashion_classifier import hints
 from fashion_classifier.decoding import FORMATS, MAX_PIXELS, MIN_SIDE, Size, check_size, decode, reduced, straightened
 from fashion_classifier.errors import InvalidImageError
 
@@ -25,7 +26,8 @@ UInt8Array = npt.NDArray[np.uint8]
 Picture = str | Path | bytes | bytearray | memoryview | IO[bytes] | Image.Image | npt.NDArray[Any]
 """One picture: a path, encoded bytes, a binary file object, a PIL image, or an array.
 
-Arrays are (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA; uint8, or float in [0, 1].
+Arrays are (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA; uint8, or float in [0, 1]. A tensor of PyTorch or TensorFlow
+is taken as its array.
 """
 
 MAX_BYTES = 8 * MAX_PIXELS + 2**20  # of a file: four channels of 16 bits, uncompressed, and what stands before them
@@ -45,7 +47,7 @@ def load_image(picture: Picture) -> UInt8Array:
 
 
 def load_sized(picture: Picture) -> tuple[UInt8Array, Size]:
-    """Decode one picture.
+    """Decode one picture; a tensor is taken as the array that it holds.
 
     EXIF orientation is applied, transparency is composited on white (on gray what is white itself), 16-bit gray is scaled
     to 8 bits, CMYK and palettes are converted, the first frame of an animation is taken (of a PIL image, the current one).
@@ -66,13 +68,21 @@ def load_sized(picture: Picture) -> tuple[UInt8Array, Size]:
         return _to_array(image), image.size
     if isinstance(picture, Image.Image):
         return _from_image(picture)
+    if is_tensor(picture):
+        image = _from_array(_of_tensor(picture), f"The {type(picture).__name__}")
+        return _to_array(image), image.size
     if isinstance(picture, str | os.PathLike):
         return _from_path(os.fspath(picture))
     if isinstance(picture, bytes | bytearray | memoryview):
         return _from_bytes(bytes(picture), "The data")
     if callable(getattr(picture, "read", None)):
         return _from_file(picture)
-    raise InvalidImageError(f"Received an object of type {type(picture).__name__}.", ACCEPTED)
+    raise InvalidImageError(f"Received an object of type {type(picture).__name__}{hints.for_object(picture)}.", ACCEPTED)
+
+
+def is_tensor(thing: object) -> bool:
+    """Whether an object holds an array of two dimensions or more, as those of PyTorch, TensorFlow and NumPy do."""
+    return hasattr(thing, "__array__") and len(getattr(thing, "shape", ())) > 1
 
 
 def to_gray(image: UInt8Array) -> UInt8Array:
@@ -89,13 +99,16 @@ def _from_path(path: str | Path) -> tuple[UInt8Array, Size]:
     text = str(path)
     shown = repr(text if len(text) <= 160 else f"{text[:80]}…{text[-80:]}")  # what was meant as data can be very long
     if re.match(r"data:|[a-z][a-z0-9+.-]+:/", text, re.IGNORECASE):  # two letters at least: C:/ is a drive
-        raise InvalidImageError(f"Received the URL {shown}; URLs are not fetched, download it first.", ACCEPTED)
+        hint = hints.for_url(text)
+        raise InvalidImageError(f"Received the URL {shown}; URLs are not fetched, {hint}.", ACCEPTED)
+    if not text:
+        raise InvalidImageError("Received an empty path.", ACCEPTED)
     try:
         with Path(path).open("rb") as file:
             data = _read(file) if os.fstat(file.fileno()).st_size <= MAX_BYTES else None  # a pipe's size is 0
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = getattr(error, "strerror", None) or str(error)
-        raise InvalidImageError(f"Cannot read the file {shown}: {reason}.", ACCEPTED) from error
+        raise InvalidImageError(f"Cannot read the file {shown}: {reason}{hints.for_path(text)}.", ACCEPTED) from error
     return _from_bytes(data, f"The file {shown}")
 
 
@@ -168,12 +181,21 @@ def _to_8_bit(image: Image.Image, name: str) -> Image.Image:
     return _from_array(np.asarray(image), name) if image.mode == "F" else image
 
 
+def _of_tensor(tensor: Any) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(tensor)
+    except Exception as error:  # a tensor that takes part in training, or lies on an accelerator
+        name = type(tensor).__name__
+        raise InvalidImageError(f"The {name} gives no array: {str(error).rstrip('.')}.", ACCEPTED) from error
+
+
 def _from_array(array: npt.NDArray[Any], name: str) -> Image.Image:
     """An 'L', 'RGB' or 'RGBA' image with the values of an (H, W[, 1 | 3 | 4]) array."""
     received = f"{name} has shape {array.shape} and dtype {array.dtype}"
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
-        hint = "; for several pictures pass a list of arrays" if array.ndim in (3, 4) else ""
-        raise InvalidImageError(f"{received}{hint}.", ACCEPTED)
+        raise InvalidImageError(f"{received}{hints.for_shape(array.shape)}.", ACCEPTED)
+    if flattened := hints.for_flattened(array):
+        raise InvalidImageError(f"{received}{flattened}.", ACCEPTED)
     with _named(name):
         check_size((array.shape[1], array.shape[0]))
     if np.ma.is_masked(array):
@@ -183,10 +205,11 @@ def _from_array(array: npt.NDArray[Any], name: str) -> Image.Image:
         if not np.isfinite(array).all():
             raise InvalidImageError(f"{received}, and holds NaN or infinity.", ACCEPTED)
         if array.min() < 0 or array.max() > 1:
-            raise InvalidImageError(f"{received}, and values from {array.min():g} to {array.max():g}.", ACCEPTED)
+            hint = hints.for_values(array)
+            raise InvalidImageError(f"{received}, and values from {array.min():g} to {array.max():g}{hint}.", ACCEPTED)
         array = np.rint(np.multiply(array, 255, dtype=np.float32))
     elif array.dtype != np.uint8:
-        raise InvalidImageError(f"{received}.", ACCEPTED)
+        raise InvalidImageError(f"{received}{hints.for_values(array)}.", ACCEPTED)
     pixels = np.ascontiguousarray(array, dtype=np.uint8)
     return Image.fromarray(pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
 

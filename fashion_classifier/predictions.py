@@ -1,13 +1,13 @@
 """What the network says of a picture."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from fashion_classifier.bundle import Bundle
 from fashion_classifier.preprocessing import CanonicalImage
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
     """One picture's answer.
 
@@ -22,8 +22,11 @@ class Prediction:
 
     probabilities: dict[str, float]
     typicality: float
-    image: CanonicalImage = field(repr=False)
-    bundle: Bundle = field(repr=False)
+    image: CanonicalImage
+    bundle: Bundle
+
+    def __repr__(self) -> str:
+        return f"Prediction({self.label!r}, confidence={self.confidence:.3f}{', uncertain' if self.uncertain else ''})"
 
     @property
     def label(self) -> str:

@@ -346,7 +346,7 @@ def test_a_bad_picture_in_a_list_is_located() -> None:
 
 def test_neither_a_picture_nor_pictures() -> None:
     with pytest.raises(
-        InvalidImageError, match=r"Received an object of type int\. Accepted: a path.*or an iterable of these\.$"
+        InvalidImageError, match=r"Received an object of type int; pass .*Accepted: a path.*or an iterable of these\.$"
     ):
         predict(7)  # type: ignore[call-overload]
 

@@ -1,23 +1,117 @@
+import csv
+import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from fashion_classifier import predict
+import fashion_classifier
+from fashion_classifier import FashionClassifier, find_garments, predict
 from fashion_classifier.__main__ import main
 
-COAT, BAG = "examples/coat.jpg", "examples/fashion-mnist-bag.png"
+COAT, BAG, HAT = "examples/coat.jpg", "examples/fashion-mnist-bag.png", "examples/hat.jpg"
 
 
-def test_one_line_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([COAT, BAG, "--top", "2"]) == 0
-    expected = [
-        f"{path}: " + ", ".join(f"{label} {probability:.1%}" for label, probability in predict(path).top(2))
-        for path in (COAT, BAG)
-    ]
-    assert capsys.readouterr().out.splitlines() == expected
+def test_one_picture_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([COAT, "--top", "2"]) == 0
+    (first, p), (second, q) = predict(COAT).top(2)
+    assert capsys.readouterr().out == f"{COAT}: {first} {p:.1%}, {second} {q:.1%}\n"
+
+
+def test_several_pictures_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([COAT, BAG, HAT]) == 0
+    coat, bag, hat = capsys.readouterr().out.splitlines()
+    # the longest path has 30 characters, the longest label 11
+    assert len(BAG) == 30
+    assert coat == f"{COAT}{' ' * 13}  Coat{' ' * 9}{predict(COAT).confidence:6.1%}"
+    assert bag == f"{BAG}  Bag{' ' * 10}{predict(BAG).confidence:6.1%}"
+    assert hat.endswith("%  not sure")
+
+
+def test_lines_for_several_pictures(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([COAT, BAG, "--format", "line"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{COAT}: Coat ")
+    assert second.startswith(f"{BAG}: Bag ")
+
+
+def test_every_garment_has_a_line(outfit: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    expected = find_garments(outfit)
+    assert len(expected) > 1
+    assert main([str(outfit), "--all"]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"{outfit}: {one.label} {one.confidence:.1%}" for one in expected]
+    assert main([str(outfit), HAT, "--all", "--json"]) == 0
+    output = capsys.readouterr()
+    garments = json.loads(output.out)
+    assert [(one["picture"], one["box"]) for one in garments] == [(str(outfit), list(one.image.box)) for one in expected]
+    assert output.err == f"{HAT}: No garment is found.\n"
+
+
+def test_the_garment_at_a_point(outfit: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main([str(outfit), "--at", "150,350"])
+    expected = predict(outfit, at=(150, 350))
+    assert capsys.readouterr().out == f"{outfit}: {expected.label} {expected.confidence:.1%}\n"
+    assert main([str(outfit), "--at", "300,0"]) == 1
+    assert "The point (300, 0) lies outside the picture; the picture has 300x" in capsys.readouterr().err
+    for options, problem in (
+        (["--at", "1,2", COAT], "argument --at: is for one picture, received 2"),
+        (["--at", "1"], "argument --at: takes two numbers X,Y, received '1'"),
+        (["--at", "1,2", "--all"], "argument --all: not allowed with argument --at"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main([str(outfit), *options])
+        assert problem in capsys.readouterr().err
+
+
+def test_csv(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([COAT, "missing, or not.png", "--format", "csv"]) == 1
+    good, bad = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    prediction = predict(COAT)
+    assert (good["picture"], good["label"], good["uncertain"], good["error"]) == (COAT, "Coat", "False", "")
+    assert float(good["confidence"]) == pytest.approx(prediction.confidence)
+    assert good["model_version"] == prediction.model_version
+    assert (bad["picture"], bad["label"]) == ("missing, or not.png", "")
+    assert bad["error"].startswith("Cannot read the file 'missing, or not.png': No such file")
+
+
+def test_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(12):
+        shutil.copy(BAG, tmp_path / f"{number:02}.PNG")
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "05.PNG").write_bytes(b"damaged")
+    assert main([str(tmp_path)]) == 1
+    output = capsys.readouterr()
+    assert [Path(line.split()[0]).name for line in output.out.splitlines()] == [f"{n:02}.PNG" for n in range(12) if n != 5]
+    progress = [line for line in output.err.splitlines() if " of 12" in line]
+    assert progress == ["2 of 12", "4 of 12", "6 of 12", "8 of 12", "10 of 12", "12 of 12"]
+    assert len(output.err.splitlines()) == 7  # and the damaged file
+    assert "is not an image of a known format" in output.err
+
+
+def test_a_pattern_that_the_shell_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("b.png", "a.png", "c[1].png"):
+        shutil.copy(BAG, tmp_path / name)
+    assert main([str(tmp_path / "?.png"), str(tmp_path / "c[1].png"), "--json"]) == 0
+    output = capsys.readouterr()
+    assert [Path(answer["picture"]).name for answer in json.loads(output.out)] == ["a.png", "b.png", "c[1].png"]
+    assert output.err == ""
+
+
+def test_where_no_picture_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pattern = str(tmp_path / "*.jpg")
+    assert main([pattern, str(tmp_path), COAT]) == 1
+    output = capsys.readouterr()
+    assert output.out.startswith(f"{COAT}: Coat ")
+    assert output.err.splitlines()[:2] == [f"{pattern}: No picture is there.", f"{tmp_path}: No picture is there."]
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    model = FashionClassifier.from_pretrained().version
+    assert capsys.readouterr().out == f"fashion-classifier {fashion_classifier.__version__}, model {model}\n"
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,7 +128,7 @@ def test_a_bad_file_does_not_stop_the_good_ones(capsys: pytest.CaptureFixture[st
     bad.write_bytes(b"no picture")
     assert main([str(bad), COAT, "missing.png"]) == 1
     output = capsys.readouterr()
-    assert output.out.startswith(f"{COAT}: Coat ")
+    assert output.out.split()[:2] == [COAT, "Coat"]
     first, second = output.err.splitlines()
     assert first.startswith(f"{bad}: The file '{bad}' ")
     assert "is not an image of a known format" in first

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import re
 import struct
 import threading
 import warnings
@@ -357,7 +358,7 @@ def test_float_images_are_in_0_to_1() -> None:
     check(image, [[0, 51], [102, 255]])
     check(encode(image, "TIFF"), [[0, 51], [102, 255]])
     text = refusal(encode(Image.fromarray(np.array([[0, 255], [3, 4]], np.float32)), "TIFF"))
-    assert text == "The data has shape (2, 2) and dtype float32, and values from 0 to 255."
+    assert text == "The data has shape (2, 2) and dtype float32, and values from 0 to 255; pass array.astype('uint8')."
     assert "NaN" in refusal(Image.fromarray(np.array([[0, np.nan], [0, 1]], np.float32)))
 
 
@@ -545,7 +546,7 @@ def test_svg(text: str, encoding: str) -> None:
             b"just some text\n",
             "The data (15 bytes) is not an image of a known format, or damaged at its start, b'just some te'.",
         ),
-        (b"<html><body><svg/>", "not an image of a known format"),
+        (b"<html><body><svg/>", "The data (18 bytes) is a web page, not an image"),
         (b"%PDF-1.7\n", "The data (9 bytes) is a PDF document, not a pixel image."),
         (bytes(100), "not an image of a known format"),
         (b"\xff\xd8\xff", "not an image of a known format, or damaged at its start"),
@@ -639,13 +640,14 @@ def test_non_finite_arrays(value: float, dtype: type[np.floating[Any]]) -> None:
 @pytest.mark.parametrize(("low", "high"), [(-0.01, 1.0), (0.0, 1.01), (0.0, 255.0), (-1.0, 1.0), (0.0, 1e300)])
 def test_floats_out_of_range(low: float, high: float) -> None:
     array = np.array([[low, high], [0.5, 0.5]])
-    assert refusal(array) == f"The array has shape (2, 2) and dtype float64, and values from {low:g} to {high:g}."
+    expected = f"The array has shape (2, 2) and dtype float64, and values from {low:g} to {high:g}"
+    assert re.fullmatch(rf"{re.escape(expected)}(; .+)?\.", refusal(array))
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "int64", "uint16", "complex64", "object", "U3", "S3", "M8[s]", "V4"])
 def test_wrong_dtypes(dtype: str) -> None:
     array = np.zeros((28, 28), dtype)
-    assert refusal(array) == f"The array has shape (28, 28) and dtype {array.dtype}."
+    assert re.fullmatch(rf"The array has shape \(28, 28\) and dtype {re.escape(str(array.dtype))}(; .+)?\.", refusal(array))
 
 
 @pytest.mark.parametrize(
@@ -665,9 +667,8 @@ def test_masked_values() -> None:
 def test_paths_that_cannot_be_read(tmp_path: Path) -> None:
     missing = tmp_path / "missing.jpg"
     assert refusal(missing) == f"Cannot read the file {str(missing)!r}: No such file or directory."
-    assert refusal(str(tmp_path)) == f"Cannot read the file {str(tmp_path)!r}: Is a directory."
+    assert refusal(str(tmp_path)).startswith(f"Cannot read the file {str(tmp_path)!r}: Is a directory; it is a folder, pass ")
     assert "Cannot read the file 'a\\x00b.jpg': " in refusal("a\0b.jpg")
-    assert "Cannot read the file '': " in refusal("")
     assert "Cannot read the file 'a\\udcff/b'" in refusal("a\udcff/b")
     text = refusal("QUJD" * 10_000)  # base64 is a frequent misunderstanding
     assert "name too long" in text
@@ -679,7 +680,7 @@ def test_paths_that_cannot_be_read(tmp_path: Path) -> None:
 )
 def test_urls(url: str) -> None:
     for picture in (url, Path(url)):
-        assert refusal(picture) == f"Received the URL {str(picture)!r}; URLs are not fetched, download it first."
+        assert refusal(picture).startswith(f"Received the URL {str(picture)!r}; URLs are not fetched, pass ")
 
 
 class Failing:
@@ -712,4 +713,4 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("thing", [None, 3, 2.5, {}, {"a": 1}, object(), np.float64(1), [], True, Image])
 def test_other_types(thing: Any) -> None:
-    assert refusal(thing) == f"Received an object of type {type(thing).__name__}."
+    assert re.fullmatch(rf"Received an object of type {type(thing).__name__}(; .+)?\.", refusal(thing))

@@ -21,6 +21,11 @@ def test_label_and_confidence(prediction: Prediction) -> None:
     assert (prediction.label, prediction.confidence) == ("Shirt", 0.5)
 
 
+def test_repr_is_short(prediction: Prediction) -> None:
+    assert repr(prediction) == "Prediction('Shirt', confidence=0.500)"
+    assert repr(dataclasses.replace(prediction, typicality=0)) == "Prediction('Shirt', confidence=0.500, uncertain)"
+
+
 def test_top(prediction: Prediction) -> None:
     assert prediction.top(3) == [("Shirt", 0.5), ("Coat", 0.3), ("Trouser", 0.1)]
     assert [label for label, _ in prediction.top(10)][-2:] == ["Pullover", "Sandal"]
