@@ -49,6 +49,7 @@ METHODS: list[tuple[str, Method]] = [("Grad-CAM", "gradcam"), ("Grad-CAM++", "gr
 PREDICTED = "the answer"  # the target of an explanation unless another name is chosen
 NOT_SHOWN = (b"II*\0", b"MM\0*", *(b"P%d" % kind for kind in range(1, 7)))  # by most browsers: how TIFF and PPM files start
 MAX_DATA_URL = 20_000_000  # characters, three quarters as many bytes; uploads have max_file_size
+NO_PHOTOS = "**This model has no network for photos**: what it answers to one says little"
 NOT_SURE = "Not sure: this may be none of the ten"
 Meant = Point | int | None
 """Which garment of a picture: the one at a point, the one of that number in the list of all, or the main one."""
@@ -315,11 +316,14 @@ def _reason(prediction: Prediction) -> str:
     """How typical the picture is, in words, and what it would be if it were one of the ten."""
     typical_share = min(max(prediction.typicality, 0.001), 0.999)
     share = f"{typical_share:.1%}" if typical_share < 0.1 or typical_share > 0.99 else f"{typical_share:.0%}"
-    below = prediction.bundle.manifest.uncertain_below
-    typical = f"Of good pictures, {share} are less typical than this one"
+    manifest = prediction.bundle.manifest
+    text = f"Of good pictures, {share} are less typical than this one"
     if prediction.uncertain:
-        return f"{typical}; below {below:.0%} it counts as unknown. If it is one of the ten, most likely {prediction.label}."
-    return f"{typical}."
+        text += f"; below {manifest.uncertain_below:.0%} it counts as unknown. If it is one of the ten, most likely "
+        text += prediction.label
+    if prediction.image.is_photo and "photo" not in manifest.experts:
+        text += f". {NO_PHOTOS}"
+    return f"{text}."
 
 
 def _to_dict(prediction: Prediction) -> dict[str, Any]:
@@ -417,7 +421,7 @@ def _introduction(bundle: Bundle) -> str:
         lines.append(f"Photos: {_learnt_from(bundle, experts['photo'])}.")
     else:
         lines.insert(0, f"Drop in a Fashion-MNIST thumbnail, 28x28 pixels or enlarged. {names}")
-        lines.append("**It has no network for photos**: what it answers to one says little.")
+        lines.append(f"{NO_PHOTOS}.")
     return "\n\n".join([lines[0], " ".join(lines[1:])])
 
 

@@ -227,9 +227,11 @@ def test_the_page_on_a_model_for_thumbnails_without_maps(
     ]
     text = named["introduction"]["value"]
     assert "version 1.0.0 of another model than the one that comes with the page" in text
-    assert "Thumbnails: 7 images of Fashion-MNIST. **It has no network for photos**" in text
+    assert "Thumbnails: 7 images of Fashion-MNIST. **This model has no network for photos**" in text
     assert "phone photo" not in text
     assert public == {"predict", "garments"}
+    told = [app.show_prediction({"path": f"examples/{name}"})[0] for name in ("coat.jpg", "fashion-mnist-bag.png")]
+    assert [text.endswith("no network for photos**: what it answers to one says little.") for text in told] == [True, False]
     change(bundle, metrics={"fashion-mnist test": {"n": 10_000, "accuracy": 0.8895}, "photos": {"validation": [1]}})
     tabs, named, _ = page_of(bundle, monkeypatch)
     assert tabs == ["Classify", "Figures"]

@@ -57,7 +57,7 @@ def test_the_garment_at_a_point(outfit: Path, capsys: pytest.CaptureFixture[str]
     assert main([str(outfit), "--at", "300,0"]) == 1
     assert "The point (300, 0) lies outside the picture; the picture has 300x" in capsys.readouterr().err
     for options, problem in (
-        (["--at", "1,2", COAT], "argument --at: is for one picture, received 2"),
+        ([COAT, "--at", "1,2"], "argument --at: is for one picture, received 2"),
         (["--at", "1"], "argument --at: takes two numbers X,Y, received '1'"),
         (["--at", "1,2", "--all"], "argument --all: not allowed with argument --at"),
     ):

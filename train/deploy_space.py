@@ -28,6 +28,7 @@ CONTENT = ("app.py", "fashion_classifier", "examples", "report", "pyproject.toml
 EXTRAS = ("app", "explain")  # of the package, that the page needs
 TEMPLATE, PRIVACY = (Path(__file__).parent / name for name in ("space.md", "privacy.md"))
 LEFT_OUT = ("__pycache__", "*.pyi", "errors-*")  # contact sheets of errors show people who were not asked
+FOR_THUMBNAILS = "Names the garment in an image of Fashion-MNIST's kind"  # at most 60 characters
 NO_PAID_PLAN = (
     "The Hub asks for a paid plan before it makes this Space (HTTP 402). Make it by hand on the website, choose a plan, or "
     "deploy to an existing Space; then run this command again."
@@ -58,6 +59,8 @@ def stage(folder: Path, space: str, model: tuple[str, Bundle] | None = None) -> 
     (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in requirements()))
     card = RepoCard.load(ROOT / "README.md", ignore_metadata_errors=True)
     card.text = readme(space, model)
+    if model is not None and "photo" not in model[1].manifest.experts:
+        card.data["short_description"] = FOR_THUMBNAILS
     if model is not None:
         repo, bundle = model
         files = ",".join([MANIFEST, *bundle.manifest.files])

@@ -3,9 +3,10 @@
     python -m train.publish runs/resnet owner/name --version v1.2.0 --photos PHOTOS
     python -m train.publish bundles/old owner/name --version v0.1.0 --dry-run preview
 
-Measures the bundle on the Fashion-MNIST test set (and on the photos of the test senders), refuses it where it is worse than
-what the repository holds, and makes one commit of bundle, model card and figures, then the tag. What is there already makes no
-new commit, so that the command can be repeated after a failure. --dry-run writes the files of the commit to a folder instead.
+Measures the bundle on the Fashion-MNIST test set, and on the test split of every source of photos that is given, refuses it
+where it is worse than what the repository holds, and makes one commit of bundle, model card and figures, then the tag. What was
+measured is kept in the user's cache and not measured again. What is there already makes no new commit, so that the command can
+be repeated after a failure. --dry-run writes the files of the commit to a folder instead.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from fashion_classifier import Bundle, FashionClassifier, FashionClassifierError, HubError, InvalidBundleError, hub
 from fashion_classifier.bundle import HDF5_MODEL, MANIFEST, sha256
-from train.commands import add_data, command_parser
+from train.commands import add_data, command_parser, quiet
 
 if TYPE_CHECKING:  # they take seconds to load, and --help needs none of them
     from train.reports.measurements import HeldOut, Report
@@ -198,11 +199,13 @@ def find_bundle(source: Path, version: str, arguments: argparse.Namespace) -> Bu
         return exported  # even of another version: `check_bundle` says so, and to export is to choose its other networks
     if not source.is_dir():
         raise PublishError(f"There is no folder {source}: give a finished run, or a bundle.")
-    from train.networks.exporting import export  # here: it loads TensorFlow
-    from train.pictures.fashion_mnist import load_fashion_mnist
+    print(f"Exporting {source} to {exported.path}; this takes a minute or two.", flush=True)
+    with quiet():
+        from train.networks.exporting import export  # here: it loads TensorFlow
+        from train.pictures.fashion_mnist import load_fashion_mnist
 
-    number = version.removeprefix("v")
-    return export(source, exported.path, version=number, data=load_fashion_mnist(arguments.data))
+        number = version.removeprefix("v")
+        return export(source, exported.path, version=number, data=load_fashion_mnist(arguments.data))
 
 
 def main(options: list[str] | None = None) -> int:

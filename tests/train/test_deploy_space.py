@@ -177,6 +177,9 @@ def test_a_space_says_what_its_model_cannot_do(tiny_bundles: dict[str, Path], tm
     assert "88.95 % of 10,000 test images of Fashion-MNIST were named right" in text
     assert "the reason drawn on the picture" not in text
     assert 'handle_file("examples/fashion-mnist-bag.png")' in text
+    deploy_space.stage(tmp_path / "space", SPACE, (MODEL, Bundle(dense, "a" * 40)))
+    front_matter = RepoCard.load(tmp_path / "space" / "README.md").data
+    assert front_matter["short_description"] == "Names the garment in an image of Fashion-MNIST's kind"
     assert "the reason drawn on the picture" in deploy_space.readme(SPACE, None)
     assert "classifier = FashionClassifier.from_pretrained()\n" in deploy_space.readme(SPACE, None)
 
