@@ -135,12 +135,14 @@ class FashionClassifier:
             InvalidImageError: The picture cannot be read.
         """
         main = self.predict(picture)
-        found, image = [main], main.image
-        if image.is_photo:
-            masks = self._segment.others(to_rgb(image.photo), image.mask)
-            masks.sort(key=np.count_nonzero, reverse=True)
-            found += self._answer([cut_out_of_photo(image.photo, mask, image.size) for mask in masks])
-        return [prediction for prediction in found if not prediction.uncertain]
+        if not main.image.is_photo:
+            return [] if main.uncertain else [main]
+        photo, size = main.image.photo, main.image.size
+        first, *others = self._segment.each(to_rgb(photo), main.image.mask)
+        others.sort(key=np.count_nonzero, reverse=True)
+        images = [cut_out_of_photo(photo, mask, size) for mask in (first, *others)]
+        images[0] = main.image if first is main.image.mask else images[0]
+        return [prediction for prediction in self._answer(images) if not prediction.uncertain]
 
     def _canonicalize(self, picture: Picture | CanonicalImage, index: int) -> CanonicalImage:
         try:

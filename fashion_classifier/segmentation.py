@@ -14,7 +14,7 @@ import numpy.typing as npt
 from fashion_classifier.bundle import DEFAULT_MODEL, SEGMENTATION_MODEL, Bundle
 from fashion_classifier.images import UInt8Array
 from fashion_classifier.locks import once
-from fashion_classifier.masks import BoolArray, box_of, innermost, largest_part, main_parts, widened
+from fashion_classifier.masks import BoolArray, box_of, innermost, iou, largest_part, main_parts, widened
 from fashion_classifier.network import Network
 from fashion_classifier.places import Point
 
@@ -30,6 +30,7 @@ MOST_POINTS = 8  # that are set to find all garments
 LEAST_LEFT = 0.005  # share of the picture that must be garment, and not accounted for, to set another
 EDGE = 5  # cells: nothing is looked for within two of a garment that was found
 SAME = 0.6  # of the smaller mask is in the other: one garment
+ONE = 0.5  # intersection over union of what is found with and without a point on it, from which on it is one garment
 
 
 class Segmenter:
@@ -49,17 +50,19 @@ class Segmenter:
         mask = _enlarged(self._maps(photo)[MEANT], photo) if at is None else self._pointed(photo, at)
         return mask if mask.any() else np.ones_like(mask)  # a few cells may fall between the pixels of a tiny photo
 
-    def others(self, photo: UInt8Array, main: BoolArray) -> list[BoolArray]:
-        """The garments of an (H, W, 3) RGB photo beside the main one: (H, W) each, True on the garment.
+    def each(self, photo: UInt8Array, main: BoolArray) -> list[BoolArray]:
+        """The garments of an (H, W, 3) RGB photo: (H, W) each, True on the garment.
 
         The network is pointed to where it sees garments that are not accounted for, until little of them is left.
 
         Args:
             photo: (H, W, 3) uint8 RGB.
-            main: (H, W), True on what is found without a point.
+            main: (H, W), True on what is found without a point; the first of the garments, unless it is several in one.
         """
-        found = [main]
-        left = (self._maps(photo)[ANY] > 0.5) & ~_covered(main)
+        at = innermost(main)
+        alone = _enlarged(self._maps(photo, at)[MEANT], photo)
+        found = [main if not alone.any() or iou(alone, main) >= ONE else self._pointed(photo, at)]
+        left = (self._maps(photo)[ANY] > 0.5) & ~_covered(found[0])
         for _ in range(MOST_POINTS):
             part = largest_part(left)
             if part.mean() < LEAST_LEFT:
@@ -71,7 +74,7 @@ class Segmenter:
             left &= ~(covered if covered[row, column] else part)
             if mask.any() and not any(_is_same(mask, other) for other in found):
                 found.append(mask)
-        return found[1:]
+        return found
 
     def _pointed(self, photo: UInt8Array, at: Point) -> BoolArray:
         """The garment at a point: looked for in the whole photo, then in what lies around that."""

@@ -25,8 +25,8 @@ class Finding(Segmenter):
     def __call__(self, photo: UInt8Array, at: tuple[float, float] | None = None) -> BoolArray:
         return self.find(photo)
 
-    def others(self, photo: UInt8Array, main: BoolArray) -> list[BoolArray]:
-        return []
+    def each(self, photo: UInt8Array, main: BoolArray) -> list[BoolArray]:
+        return [main]
 
 
 class FindingParts(Finding):
@@ -37,8 +37,8 @@ class FindingParts(Finding):
         on = [part for part in parts if at is None or part[round(at[1]), round(at[0])]]
         return on[0] if on else np.zeros(photo.shape[:2], np.bool_)
 
-    def others(self, photo: UInt8Array, main: BoolArray) -> list[BoolArray]:
-        return [part for part in self._parts(photo) if not (part & main).any()]
+    def each(self, photo: UInt8Array, main: BoolArray) -> list[BoolArray]:
+        return [main, *(part for part in self._parts(photo) if not (part & main).any())]
 
     def _parts(self, photo: UInt8Array) -> list[BoolArray]:
         left, parts = self.find(photo), []
