@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from fashion_classifier.images import UInt8Array, to_gray
+from fashion_classifier.images import UInt8Array, to_gray, to_rgb
 
 Box = tuple[int, int, int, int]  # left, top, width, height
 
@@ -78,10 +77,9 @@ def _on_page(photo: UInt8Array) -> Box | None:
     """The box of the largest thing that stands on a plain page, without a line around it; None where it is no square."""
     border = border_values(photo)
     page = np.rint(np.median(border, axis=0)).astype(np.uint8)
-    if np.mean(_differs(border, page)) > 1 - PAGE_SHARE:
+    if _differs(border[np.newaxis], page).mean() > 1 - PAGE_SHARE:
         return None
-    ink = _differs(photo, page)
-    _, numbers, statistics, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8))
+    _, numbers, statistics, _ = cv2.connectedComponentsWithStats(_differs(photo, page))
     boxes = statistics[1:, :4]  # of the page none
     if not len(boxes):
         return None
@@ -104,10 +102,10 @@ def _on_page(photo: UInt8Array) -> Box | None:
     return left + line, top + line, width - 2 * line, height - 2 * line
 
 
-def _differs(image: UInt8Array, colour: UInt8Array) -> npt.NDArray[np.bool_]:
-    """Where an (..., 3) or (...) picture has another colour."""
-    distance = cv2.absdiff(image, np.broadcast_to(colour, image.shape).copy())
-    return (distance.max(axis=-1) if colour.ndim else distance) > PLAIN_DISTANCE
+def _differs(image: UInt8Array, colour: UInt8Array) -> UInt8Array:
+    """Where an (H, W[, 3]) picture has another colour: (H, W) uint8, 1 there and 0 elsewhere."""
+    least, most = (np.atleast_1d(colour.astype(float) + distance) for distance in (-PLAIN_DISTANCE, PLAIN_DISTANCE))
+    return (cv2.inRange(image, least, most) + 1).astype(np.uint8)  # from 255 and 0
 
 
 def _line(square: UInt8Array) -> int:
@@ -117,7 +115,7 @@ def _line(square: UInt8Array) -> int:
     for width in range(within, 0, -1):
         row = square[width - 1]
         colour = np.rint(np.median(row, axis=0)).astype(np.uint8)
-        if np.abs(colour - inner).max() > PLAIN_DISTANCE and _differs(row, colour).mean() <= 1 - PAGE_SHARE:
+        if np.abs(colour - inner).max() > PLAIN_DISTANCE and _differs(row[np.newaxis], colour).mean() <= 1 - PAGE_SHARE:
             return width
     return 0
 
@@ -135,13 +133,13 @@ def _read(photo: UInt8Array, box: Box, colour_maps: list[UInt8Array]) -> Figure 
     aligned = _aligned(to_gray(square), box) if grounds else None
     if aligned is None:
         return None
-    cells = _centres(_cut(photo, aligned)).reshape(SIZE * SIZE, -1).astype(np.float32)
+    cells = to_rgb(_centres(_cut(photo, aligned))).reshape(-1, 3).astype(np.float32)
     readings = []
     for colour_map, inverted, ground in grounds:
-        distances = np.linalg.norm(cells[:, np.newaxis] - colour_map, axis=2)
-        levels = distances.argmin(axis=1).astype(np.uint8)
+        distances, nearest = cv2.batchDistance(cells, colour_map.astype(np.float32), cv2.CV_32F, normType=cv2.NORM_L2, K=1)
+        levels = nearest[:, 0].astype(np.uint8)
         drawn = np.abs(cells - ground).max(axis=1) > GROUND_DISTANCE  # the ground alone would speak for any map that begins so
-        error = float(distances.min(axis=1)[drawn].mean()) if drawn.any() else np.inf
+        error = float(distances[drawn].mean()) if drawn.any() else np.inf
         readings.append((error, ~levels if inverted else levels))
     error, levels = min(readings, key=lambda reading: reading[0])
     return Figure(levels.reshape(SIZE, SIZE), aligned) if error <= ON_MAP else None
