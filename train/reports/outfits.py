@@ -7,7 +7,6 @@ with the masks. Of the people in the street without masks: the names in the list
 outfits.json and outfits.md; --sheet writes what was found as pictures, which show faces and must not be published.
 """
 
-import argparse
 import csv
 import json
 from collections import Counter
@@ -22,6 +21,7 @@ from scipy.optimize import linear_sum_assignment
 
 from fashion_classifier import LABELS, FashionClassifier, Prediction
 from fashion_classifier.masks import BoolArray, innermost, iou
+from train.commands import command_parser
 from train.pictures.splits import Split, split_of
 from train.pictures.street import NO_GARMENT, STREET_LABELS, StreetGarment, StreetPhoto, street_photos, street_run
 from train.reports.contact_sheet import contact_sheet
@@ -228,7 +228,7 @@ def _against_tags(classifier: FashionClassifier, people: Sequence[Tagged]) -> di
 
 
 def main(options: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__doc__)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--street", type=Path, required=True, help="folder of the street photos (labels.json, photos/, masks/)")
     parser.add_argument("--people", type=Path, help="folder of people in the street (tags.csv, photos/)")
