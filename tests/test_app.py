@@ -69,7 +69,7 @@ def test_a_point_and_all_garments(client: Client, outfit: Path) -> None:
     answer = client.predict(handle_file(outfit), [column, row], api_name="/predict")
     assert answer["probabilities"] == predict(outfit, at=(column, row)).probabilities
     assert answer["label"] == expected[1].label != expected[0].label
-    with pytest.raises(AppError, match=r"The point \(4000, 0\) lies outside the picture; the picture has 260x394 pixels"):
+    with pytest.raises(AppError, match=r"The point \(4000, 0\) lies outside the picture; the picture has 260x380 pixels"):
         client.predict(handle_file(outfit), [4000, 0], api_name="/predict")
     with pytest.raises(AppError, match=r"at takes a point \(x, y\) in pixels, received 'top'"):
         client.predict(handle_file(outfit), "top", api_name="/predict")

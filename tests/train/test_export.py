@@ -273,14 +273,17 @@ def test_the_keras_file_holds_the_trained_network_in_half_precision(of_photos: B
             np.testing.assert_array_equal(half, single.astype(np.float16))
 
 
-def test_one_network_for_photos_has_a_plain_name(
+def test_one_network_for_photos_has_a_plain_name_and_looks_at_the_mirror_image_too(
     runs: list[Path], data: FashionMNIST, photo_runs: list[Path], pictures: dict[str, list[Known]], tmp_path: Path
 ) -> None:
-    one = photo_runs[1:]
+    one = photo_runs[:1]
     before = runs[0] / "bundle"
     bundle = export(before, tmp_path / "bundle", version="0", data=data, photo_runs=one, pictures=pictures)
-    (member,) = bundle.manifest.experts["photo"].members
-    assert (member.form, member.file, member.keras) == ("garment mirrored", "photo.tflite", "photo.keras")
+    assert [(member.form, member.file, member.keras) for member in bundle.manifest.experts["photo"].members] == [
+        ("garment", "photo.tflite", "photo.keras"),
+        ("garment mirrored", "photo.tflite", "photo.keras"),
+    ]
+    assert bundle.manifest.metrics["photos"]["parameters"] == small_network().count_params()
 
 
 def test_half_precision_keeps_the_layers_and_the_answers() -> None:

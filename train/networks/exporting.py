@@ -100,8 +100,10 @@ def export(
         experts["thumbnail"], origin, metrics = _add_thumbnail_expert(staged, source, data, training or {}, hdf5=hdf5)
         origins |= {name: origin for member in experts["thumbnail"].members for name in (member.file, member.keras)}
         if photo_runs:
-            experts["photo"], metrics["photos"] = _add_photo_expert(staged, dict(zip(forms, photo_runs, strict=True)), pictures)
-            for member, run in zip(experts["photo"].members, photo_runs, strict=True):
+            runs = dict(zip(forms, photo_runs, strict=True))
+            experts["photo"], metrics["photos"] = _add_photo_expert(staged, runs, pictures)
+            for member in experts["photo"].members:
+                run = next(run for form, run in runs.items() if member.form in (form, f"{form} mirrored"))
                 origins |= dict.fromkeys((member.file, member.keras), lineage_of_run(run))
         write_history(staged, origins)
         manifest = Manifest(FORMAT, version, LABELS, PREPROCESSING_VERSION, REFUSED, experts, metrics, files={})
@@ -181,27 +183,33 @@ def _copied_thumbnail_expert(out: Path, bundle: Bundle) -> tuple[Expert, Lineage
 def _add_photo_expert(
     out: Path, runs: dict[FormName, Path], pictures: Mapping[str, Sequence[Known]]
 ) -> tuple[Expert, dict[str, Any]]:
-    """Write the networks for photos, one for each form; the expert, and what was measured on the pictures."""
+    """Write the networks for photos; the expert, and what was measured on the pictures.
+
+    There is one for each form, which also looks at the form's mirror image, unless another network is for that.
+    """
     images = [image for given in pictures.values() for image, _ in given]
     truth = np.stack([accepted for given in pictures.values() for _, accepted in given])
     sources = np.repeat(list(pictures), [len(given) for given in pictures.values()])
-    members, answers, differences, named_differently, parameters = [], [], [], 0, 0
+    members: list[Member] = []
+    answers, differences, named_differently, parameters = [], [], 0, 0
     for form, run in runs.items():
         name = "photo" if len(runs) == 1 else f"photo-{form.replace(' ', '-')}"
         network = load_photo_network(run)
-        member = Member(form, f"{name}.tflite", f"{name}.keras", network.name, efficientnet.FEATURES, maps=False)
-        in_half_precision(network).save(out / member.keras)
-        export_float16(network, out / member.file)
-        expected, found = keras_logits(network, [form], images), served_logits(out, [member], images)
+        files = f"{name}.tflite", f"{name}.keras"
+        looks = [form, *(look for look in FORMS if look == f"{form} mirrored" and look not in runs)]
+        in_half_precision(network).save(out / files[1])
+        export_float16(network, out / files[0])
+        seen = [Member(look, *files, network.name, efficientnet.FEATURES, maps=False) for look in looks]
+        expected, found = keras_logits(network, looks, images), served_logits(out, seen, images)
         differences.append(float(np.abs(calibrated(expected, 1) - calibrated(found, 1)).max()))
         if differences[-1] > LARGEST_DIFFERENCE:
             raise ValueError(
-                f"The Keras and the LiteRT network in {member.file} differ by {differences[-1]:.3f} in a probability, "
+                f"The Keras and the LiteRT network in {files[0]} differ by {differences[-1]:.3f} in a probability, "
                 f"{LARGEST_DIFFERENCE} is allowed."
             )
         named_differently += int(np.sum(expected.argmax(axis=2) != found.argmax(axis=2)))
         parameters += network.count_params()
-        members.append(member)
+        members += seen
         answers.append(found)
     logits = np.concatenate(answers)
     expert = calibrated_expert(members, logits, truth, sources)
