@@ -103,7 +103,7 @@ def export(
             runs = dict(zip(forms, photo_runs, strict=True))
             experts["photo"], metrics["photos"] = _add_photo_expert(staged, runs, pictures)
             for member in experts["photo"].members:
-                run = next(run for form, run in runs.items() if member.form in (form, f"{form} mirrored"))
+                run = runs.get(member.form) or next(run for form, run in runs.items() if f"{form} mirrored" == member.form)
                 origins |= dict.fromkeys((member.file, member.keras), lineage_of_run(run))
         write_history(staged, origins)
         manifest = Manifest(FORMAT, version, LABELS, PREPROCESSING_VERSION, REFUSED, experts, metrics, files={})
