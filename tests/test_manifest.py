@@ -65,7 +65,7 @@ PLACE = "experts.photo.temperature"
         ({"preprocessing": 3}, "has 3 for preprocessing; allowed is text."),
         (
             {"preprocessing": "0"},
-            "was made for preprocessing version '0', this package has '3'. Use the version of the package that",
+            "was made for preprocessing version '0', this package has '4'. Use the version of the package that",
         ),
         ({"uncertain_below": 1.5}, f"has 1.5 for uncertain_below; {NUMBER} 0 to 1."),
         ({"uncertain_below": "x"}, f"has 'x' for uncertain_below; {NUMBER} 0 to 1."),

@@ -151,7 +151,7 @@ def test_how_the_networks_came_to_be(runs: list[Path]) -> None:
     bundle = Bundle(runs[1] / "bundle")
     run = lineage_of_run(runs[1])
     assert lineage_of_file(bundle, "thumbnail.tflite") == lineage_of_file(bundle, "thumbnail.keras") == run
-    assert (run.record["recipe"]["architecture"], run.record["preprocessing"], run.record["parents"]) == ("cnn", "3", [])
+    assert (run.record["recipe"]["architecture"], run.record["preprocessing"], run.record["parents"]) == ("cnn", "4", [])
     embedded = lineage_of_file(Bundle(DEFAULT_MODEL), SEGMENTATION_MODEL)
     assert lineage_of_file(bundle, SEGMENTATION_MODEL) == embedded
 
