@@ -319,7 +319,7 @@ def test_predictions_do_not_wait_for_explanations(api: httpx.Client, monkeypatch
 def test_a_full_queue_refuses(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     go_on, predicted = threading.Event(), predict("examples/dress.jpg")
 
-    def slow(image: Any) -> tuple[Any, str]:
+    def slow(image: Any, meant: Any) -> tuple[Any, str]:
         assert go_on.wait(PATIENCE)
         return predicted, ""
 

@@ -148,11 +148,11 @@ PLACE = "experts.photo.temperature"
         ({"surprise": 1}, "lacks [] and has unknown ['surprise']."),
         (
             {"format": 5},
-            "has format 5, this package reads 6. It was made for an older version of this package: use that one, or another",
+            "has format 5, this package reads 7. It was made for an older version of this package: use that one, or another",
         ),
-        ({"format": 7}, "has format 7, this package reads 6. It was made for a newer version of this package: update fashion-"),
-        ({"format": 6.0}, "has format 6.0, this package reads 6."),
-        ({"format": None}, "has format None, this package reads 6."),
+        ({"format": 8}, "has format 8, this package reads 7. It was made for a newer version of this package: update fashion-"),
+        ({"format": 6.0}, "has format 6.0, this package reads 7."),
+        ({"format": None}, "has format None, this package reads 7."),
     ],
     ids=lambda value: str(value)[:60],
 )
@@ -168,7 +168,7 @@ def test_what_a_manifest_must_not_say(folder: Path, values: dict[str, Any], mess
     [
         (b"version: 1", r"is not JSON: Expecting value: line 1 column 1 (char 0)."),
         (b"\xff{}", "is not JSON: "),
-        (b"[]", "has format 'list', this package reads 6."),
+        (b"[]", "has format 'list', this package reads 7."),
         (b'{"format": ' + b"[" * 200_000, "nests lists and objects too deeply; three or four levels are enough."),
         (b'{"format": ' + b"1" * 5_000 + b"}", "is not JSON: Exceeds the limit (4300 digits) for integer string conversion"),
         (b" " * (MOST_BYTES + 1), "has more than 1,000,000 bytes, the most that is allowed."),
