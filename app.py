@@ -410,7 +410,8 @@ def _introduction(bundle: Bundle) -> str:
     """What to give to the page; of somebody's own model also what it has seen, and what not. Markdown."""
     names = f"The answer is one of {', '.join(LABELS[:-1])} and {LABELS[-1]}, or *not sure*."
     if _is_shipped(bundle):
-        return f"Drop in a picture of one garment: a phone photo, a shop picture or a Fashion-MNIST thumbnail. {names}"
+        kinds = "a phone photo, a shop picture or a Fashion-MNIST thumbnail"
+        return f"Drop in a picture of a garment: {kinds}. {names} Of several garments, tap the one that you mean."
     experts = bundle.manifest.experts
     lines = [
         f"This is version {bundle.manifest.version} of another model than the one that comes with the page, and what it was "
@@ -513,7 +514,7 @@ def build() -> gr.Blocks:
             )
             view: dict[str, Any] = {"format": "png", "interactive": False, "height": 300, "buttons": ["download", "fullscreen"]}
             with gr.Row():
-                isolated = gr.Image(label="Garment found; tap another", elem_id="isolated", **view)
+                isolated = gr.Image(label="Garment found", elem_id="isolated", **view)
                 seen = gr.Image(label="Seen by the network", elem_id="seen", **view)
                 thumbnail = gr.Image(label="In 28x28 pixels", elem_id="thumbnail", **view)
                 with gr.Column(visible=can_explain):
