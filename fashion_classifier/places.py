@@ -41,7 +41,7 @@ def checked_box(box: object, size: Size) -> Box:
     left, top = max(0.0, left), max(0.0, top)
     if min(right - left, bottom - top) < MIN_SIDE:
         raise InvalidPlaceError(
-            f"Of the box {_shown(numbers)} fewer than {MIN_SIDE}x{MIN_SIDE} pixels lie in the picture", size
+            f"Fewer than {MIN_SIDE}x{MIN_SIDE} pixels of the box {_shown(numbers)} are in the picture", size
         )
     return left, top, right - left, bottom - top
 

@@ -254,12 +254,12 @@ def test_an_enlarged_image_is_dark_on_white_and_cut_out_with_its_holes() -> None
     thumbnail = filled((28, 28), (8, 4, 12, 20), 200, 0)
     thumbnail[12:15, 12:15] = 0  # white in the picture
     top = enlarged(thumbnail, target(["Pullover"]), 0.0, np.random.default_rng(0))
-    # two pixels of border and seven of the picture to each; an edge is blurred over half a pixel or so
+    # two pixels of border and six of the picture to each; an edge is blurred over half a pixel or so
     assert top.photo.shape == (192, 192, 3)
     assert top.box == pytest.approx(((8 + 2) * 6, (4 + 2) * 6, 12 * 6, 20 * 6), abs=6)
     assert np.mean(top.mask > 0) * 192**2 == pytest.approx(top.box[2] * top.box[3], rel=0.04)  # the hole is 3 % of it
     assert top.figure is top.mask
-    np.testing.assert_allclose(top.photo[60:80, 80:140], 255 - 200, atol=1)
+    np.testing.assert_allclose(top.photo[48:72, 72:120], 255 - 200, atol=1)
     assert (top.photo[:30] == 255).all()
     np.testing.assert_array_equal(top.target, target(["Pullover"]))
 

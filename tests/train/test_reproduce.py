@@ -142,7 +142,7 @@ def test_what_each_step_took_is_added_up(tmp_path: Path, monkeypatch: pytest.Mon
     assert ran == steps(out, "9.9.9", Sources(**given))
     main(command)
     taken = json.loads((out / "steps.json").read_text())
-    assert len(taken) == 6
+    assert len(taken) == 7
     assert list(taken.values()) == [{"hours": 1.0, "core_hours": 1.5}] * 6
 
 
