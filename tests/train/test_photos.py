@@ -260,7 +260,7 @@ def test_an_enlarged_image_is_dark_on_white_and_cut_out_with_its_holes() -> None
     assert np.mean(top.mask > 0) * 192**2 == pytest.approx(top.box[2] * top.box[3], rel=0.04)  # the hole is 3 % of it
     assert top.figure is top.mask
     np.testing.assert_allclose(top.photo[48:72, 72:120], 255 - 200, atol=1)
-    assert (top.photo[:30] == 255).all()
+    assert (top.photo[:24] == 255).all()
     np.testing.assert_array_equal(top.target, target(["Pullover"]))
 
 

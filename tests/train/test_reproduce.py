@@ -143,7 +143,7 @@ def test_what_each_step_took_is_added_up(tmp_path: Path, monkeypatch: pytest.Mon
     main(command)
     taken = json.loads((out / "steps.json").read_text())
     assert len(taken) == 7
-    assert list(taken.values()) == [{"hours": 1.0, "core_hours": 1.5}] * 6
+    assert list(taken.values()) == [{"hours": 1.0, "core_hours": 1.5}] * 7
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
