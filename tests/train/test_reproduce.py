@@ -169,12 +169,12 @@ def test_the_whole_chain_for_a_moment(folders: dict[str, Path], tmp_path: Path) 
     main(["--out", f"{out}", "--version", "9.9.9", *(f"--{name}={folder}" for name, folder in folders.items()), "--smoke"])
     classifier = FashionClassifier.from_pretrained(out / "bundle")
     assert classifier.version == "9.9.9"
-    assert [member.form for member in classifier.bundle.manifest.experts["photo"].members] == ["garment"]
+    assert [member.form for member in classifier.bundle.manifest.experts["photo"].members] == ["garment", "garment mirrored"]
     assert json.loads((out / "report" / "evaluation.json").read_text())["n"] == 200
     reported = json.loads((out / "report" / "photos.json").read_text())
     assert reported.keys() == {"photos", "street", "shop", "people", "things"}
     assert (out / "report" / "typicality.md").is_file()
     assert (out / "report" / "comparison.md").read_text().startswith("# ann, cnn, resnet on the 200 test images")
     taken = json.loads((out / "steps.json").read_text())
-    assert len(taken) == 2 + 2 + 3 + 1 + 1 + 2 + 1 + 4
+    assert len(taken) == 2 + 2 + 3 + 1 + 1 + 2 + 1 + 5
     assert all(step["core_hours"] > 0 for step in taken.values())
