@@ -165,9 +165,11 @@ def show_garments(image: dict[str, Any] | None) -> tuple[Any, Any, Outlines]:
         garments = classifier.find_garments(_file(image))
     if len(garments) < 2:
         return none
+    main = _predict(image, None)  # which the page speaks of; it may be none of the list, where that knows better
+    chosen = 0 if garments[0].image.box == main.image.box else None
     outlines = [(garment.label, _outline(garment)) for garment in garments]
     names = [(f"{garment.label}, {garment.confidence:.0%}", number) for number, garment in enumerate(garments)]
-    return _isolated(garments[0], outlines), gr.update(choices=names, value=0, visible=True), outlines
+    return _isolated(main, outlines), gr.update(choices=names, value=chosen, visible=True), outlines
 
 
 def show_chosen(image: dict[str, Any] | None, number: int | None, outlines: Outlines) -> tuple[Any, ...]:

@@ -140,9 +140,10 @@ class FashionClassifier:
         photo, size = main.image.photo, main.image.size
         first, *others = self._segment.each(to_rgb(photo), main.image.mask)
         others.sort(key=np.count_nonzero, reverse=True)
-        images = [cut_out_of_photo(photo, mask, size) for mask in (first, *others)]
-        images[0] = main.image if first is main.image.mask else images[0]
-        return [prediction for prediction in self._answer(images) if not prediction.uncertain]
+        if first is not main.image.mask:
+            (main,) = self._answer([cut_out_of_photo(photo, first, size)])
+        found = [main, *self._answer([cut_out_of_photo(photo, mask, size) for mask in others])]
+        return [prediction for prediction in found if not prediction.uncertain]
 
     def _canonicalize(self, picture: Picture | CanonicalImage, index: int) -> CanonicalImage:
         try:
@@ -179,17 +180,7 @@ class FashionClassifier:
 
 def _is_single(pictures: object) -> TypeGuard[Picture | CanonicalImage]:
     """Whether this is one picture; some of the kinds of pictures are iterable themselves."""
-    kinds = (
-        str,
-        os.PathLike,
-        bytes,
-        bytearray,
-        memoryview,
-        Image.Image,
-        np.ndarray,
-        CanonicalImage,
-        Mapping,
-    )  # the last is refused
+    kinds = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray, CanonicalImage)
     # a mapping holds several things, and is refused as one
     return isinstance(pictures, (*kinds, Mapping)) or is_tensor(pictures) or hasattr(pictures, "read")
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from fashion_classifier.decoding import Size
 from fashion_classifier.errors import InvalidPlaceError
-from fashion_classifier.figures import PLAIN_DISTANCE, Figure, border_values, find_figure
+from fashion_classifier.figures import DETAIL, PLAIN_DISTANCE, Figure, border_values, find_figure
 from fashion_classifier.figures import SIZE as SIZE
 from fashion_classifier.images import Picture, UInt8Array, load_sized, to_gray, to_rgb
 from fashion_classifier.masks import BoolArray, box_of
@@ -28,7 +28,6 @@ PLAIN_SHARE = 0.9  # of the border that must lie within PLAIN_DISTANCE of its me
 WHITE = 200  # gray level from which a plain background counts as white
 DARK, BRIGHT = 32, 223  # gray levels that count as background of a negative and of a positive
 FILLED = 0.9  # share of the frame that the garment of a canonical image spans, 26 of 28 pixels or more
-DETAIL = 0.07  # of a picture's standard deviation: the mean error of its 28x28 form, from which on it shows more than that
 GRAY_TOLERANCE = 8  # largest difference of two channels in a picture without colour, JPEG noise allowed
 
 Isolation = Literal["thumbnail", "figure", "dark background", "white background", "segmentation"]
