@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from fashion_classifier.confidence import Float64Array
-from fashion_classifier.forms import FORMS
+from fashion_classifier.forms import FORMS, Float32Array
 from fashion_classifier.labels import LABELS
 from fashion_classifier.manifest import Member
 from fashion_classifier.network import Network
@@ -36,4 +36,9 @@ class Ensemble:
     def logits(self, images: Sequence[CanonicalImage]) -> Float64Array:
         """What each member says of n pictures, at least one: (members, n, 10) float64."""
         inputs = {form: FORMS[form].render(images) for form in {form for form, _ in self._members}}
-        return np.stack([self._networks[network].run(inputs[form]) for form, network in self._members]).astype(np.float64)
+        answers: dict[object, Float32Array] = {}
+        for key, network in self._networks.items():
+            forms = [form for form, its in self._members if its == key]
+            together = network.run(np.concatenate([inputs[form] for form in forms]))
+            answers |= {(form, key): rows for form, rows in zip(forms, np.split(together, len(forms)), strict=True)}
+        return np.stack([answers[member] for member in self._members]).astype(np.float64)

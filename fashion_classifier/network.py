@@ -1,28 +1,37 @@
 """A network in LiteRT's format, ready to run.
 
-Each run takes one thread: those of LiteRT's own would not live on in a forked process, nor know of each other.
+The rows of a batch run beside each other, each on one thread of a pool that all networks share: LiteRT's own threads would
+not live on in a forked process, nor know of each other.
 """
 
 import os
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Semaphore
 
 import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
 from fashion_classifier.errors import InvalidBundleError
-from fashion_classifier.locks import ForkedLock
 
 Float32Array = npt.NDArray[np.float32]
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-RUNS = max(1, CORES // 2)  # at once, in a process: pictures are decoded meanwhile, and each takes an interpreter's memory
 
-_turn = ForkedLock(lambda: Semaphore(RUNS))
+_pool: ThreadPoolExecutor
+
+
+def _renew_pool() -> None:
+    global _pool
+    _pool = ThreadPoolExecutor(CORES, "network")  # at most so many runs at once, as each takes an interpreter's memory
+
+
+_renew_pool()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_pool)  # a forked child has none of the threads
 
 
 class Network:
@@ -61,15 +70,19 @@ class Network:
     def run(self, inputs: Float32Array) -> Float32Array:
         """The network's answer to a batch of any size: (n, ...) -> (n, ...) float32.
 
-        One after the other: all in one run would be no faster, and keep n times the memory.
+        A run a row: all in one run would be no faster, and keep n times the memory.
         """
         outputs = np.empty((len(inputs), *self._outputs[1:]), np.float32)
-        for i in range(len(inputs)):
-            with _turn, self._interpreter() as interpreter:
-                interpreter.set_tensor(interpreter.get_input_details()[0]["index"], inputs[i : i + 1])
-                interpreter.invoke()
-                outputs[i : i + 1] = interpreter.get_tensor(interpreter.get_output_details()[self._answer]["index"])
+        for i, output in enumerate(_pool.map(self._run_one, inputs)):
+            outputs[i] = output
         return outputs
+
+    def _run_one(self, row: Float32Array) -> Float32Array:
+        with self._interpreter() as interpreter:
+            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], row[np.newaxis])
+            interpreter.invoke()
+            answer: Float32Array = interpreter.get_tensor(interpreter.get_output_details()[self._answer]["index"])[0]
+        return answer
 
     @contextmanager
     def _interpreter(self) -> Iterator[Interpreter]:

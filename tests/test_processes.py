@@ -36,7 +36,8 @@ def in_a_process_of_its_own(program: str, *arguments: str) -> str:
     """What a program prints. It may hang, and must not take this process along."""
     command = [sys.executable, "-W", "ignore", "-c", program, *arguments]
     child = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert child.returncode == 0, child.stderr
+    sys.stderr.write(child.stderr)
+    assert child.returncode == 0
     return child.stdout
 
 
@@ -84,7 +85,7 @@ def test_a_bad_picture_breaks_no_pool(tmp_path: Path) -> None:
 
 
 FORKS = """
-import sys, threading, multiprocessing
+import faulthandler, sys, threading, multiprocessing
 from fashion_classifier import predict
 
 def name(picture):
@@ -92,6 +93,7 @@ def name(picture):
         predict(picture)
 
 def answer(picture):
+    faulthandler.dump_traceback_later(240)  # where it hangs
     assert [prediction.label for prediction in predict([picture] * 2)] == ["Dress"] * 2
 
 stop = threading.Event()
