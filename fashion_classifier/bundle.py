@@ -15,6 +15,7 @@ MANIFEST = "manifest.json"
 TRAINING = "training.json"  # how the networks came to be; never read to predict
 HDF5_MODEL = "fashion_model.h5"  # the network for thumbnails, on request
 SEGMENTATION_MODEL = "segmentation.tflite"  # finds the garment in a photo
+ORIENTATION_MODEL = "orientation.tflite"  # turns thumbnails upright; a bundle without it takes them as they come
 LICENCES = "LICENCES.md"  # of the networks, and of what they were trained on
 DEFAULT_MODEL = Path(__file__).parent / "default_model"
 
@@ -51,7 +52,8 @@ class Bundle:
         experts = self.manifest.experts.values()
         serving = [member.file for expert in experts for member in expert.members]
         explained = [expert.explained.keras for expert in experts if expert.explained]
-        return tuple(dict.fromkeys([SEGMENTATION_MODEL, *serving, *explained]))
+        turning = [ORIENTATION_MODEL] if ORIENTATION_MODEL in self.manifest.files else []
+        return tuple(dict.fromkeys([SEGMENTATION_MODEL, *turning, *serving, *explained]))
 
     def read(self, name: str) -> bytes:
         """One of the bundle's files: the very bytes whose checksum was verified.

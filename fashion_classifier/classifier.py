@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from fashion_classifier import hints, hub, preprocessing
-from fashion_classifier.bundle import DEFAULT_MODEL, SEGMENTATION_MODEL, Bundle
+from fashion_classifier.bundle import DEFAULT_MODEL, ORIENTATION_MODEL, SEGMENTATION_MODEL, Bundle
 from fashion_classifier.confidence import calibrated, energy, typicality
 from fashion_classifier.ensemble import Ensemble
 from fashion_classifier.errors import FashionClassifierError, InvalidImageError, InvalidReferenceError
@@ -19,6 +19,7 @@ from fashion_classifier.labels import LABELS
 from fashion_classifier.locks import once
 from fashion_classifier.manifest import ExpertName
 from fashion_classifier.masks import BoolArray
+from fashion_classifier.orientation import Orientation
 from fashion_classifier.places import Box, Point
 from fashion_classifier.predictions import Prediction
 from fashion_classifier.preprocessing import CanonicalImage, Segment, as_photo, cut_out_of_photo
@@ -34,6 +35,9 @@ class FashionClassifier:
         """Raises `InvalidBundleError` where the bundle is incomplete, damaged or made for another version."""
         self.bundle = bundle
         self._segment = Segmenter(bundle.path / SEGMENTATION_MODEL, bundle.read(SEGMENTATION_MODEL))
+        turning = ORIENTATION_MODEL in bundle.manifest.files
+        path = bundle.path / ORIENTATION_MODEL
+        self._orientation = Orientation(path, bundle.read(ORIENTATION_MODEL)) if turning else None
         self._ensembles = {
             name: Ensemble(bundle.path, expert.members, bundle.read) for name, expert in bundle.manifest.experts.items()
         }
@@ -152,23 +156,21 @@ class FashionClassifier:
             raise error.at(index) from error
 
     def _answer(self, images: list[CanonicalImage]) -> list[Prediction]:
-        """What each image shows. What may be a thumbnail or a photo is looked at as both: the surer answer counts."""
-        predictions = self._look(images)
-        if "photo" not in self.bundle.manifest.experts:
-            return predictions
-        photos = {i: photo for i, image in enumerate(images) if (photo := as_photo(image, self._segment)) is not None}
-        for i, prediction in zip(photos, self._look(list(photos.values())), strict=True):
-            predictions[i] = max(predictions[i], prediction, key=lambda answer: (not answer.uncertain, answer.confidence))
-        return predictions
-
-    def _look(self, images: list[CanonicalImage]) -> list[Prediction]:
         """The answers in order, from one run of each expert for all the images that are its own."""
+        images = [self._read(image) for image in images]
         names = [self.bundle.manifest.expert_for(photo=image.is_photo) for image in images]
         answers = {
             expert: self._ask(expert, [image for image, name in zip(images, names, strict=True) if name == expert])
             for expert in set(names)
         }
         return [next(answers[name]) for name in names]
+
+    def _read(self, image: CanonicalImage) -> CanonicalImage:
+        """A picture as what it is: a photo where it shows as much and a network for photos is here, or an upright thumbnail."""
+        photo = as_photo(image, self._segment) if "photo" in self.bundle.manifest.experts else None
+        if photo is not None:
+            return photo
+        return image if image.is_photo or self._orientation is None else self._orientation.upright(image)
 
     def _ask(self, name: ExpertName, images: list[CanonicalImage]) -> Iterator[Prediction]:
         expert, logits = self.bundle.manifest.experts[name], self._ensembles[name].logits(images)

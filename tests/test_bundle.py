@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fashion_classifier import Bundle, InvalidBundleError, ModelIntegrityError
-from fashion_classifier.bundle import DEFAULT_MODEL, MANIFEST, SEGMENTATION_MODEL, TRAINING, sha256
+from fashion_classifier.bundle import DEFAULT_MODEL, MANIFEST, ORIENTATION_MODEL, SEGMENTATION_MODEL, TRAINING, sha256
 from fashion_classifier.manifest import MOST_BYTES
 from tests.tiny_bundles import change, changed
 from train.networks.lineage import key_of
@@ -32,7 +32,8 @@ def test_the_embedded_history_is_flat_and_whole() -> None:
     networks, runs = history["networks"], history["runs"]
     assert {key_of(run) for run in runs.values()} == runs.keys()
     members = [member for expert in Bundle(DEFAULT_MODEL).manifest.experts.values() for member in expert.members]
-    assert networks.keys() == {SEGMENTATION_MODEL, *(name for member in members for name in (member.file, member.keras))}
+    finding = (SEGMENTATION_MODEL, ORIENTATION_MODEL)
+    assert networks.keys() == {*finding, *(name for member in members for name in (member.file, member.keras))}
     parents = [parent["run"] for run in runs.values() for parent in run["parents"]]
     assert {*networks.values(), *parents} == runs.keys()
     for run in runs.values():

@@ -200,7 +200,9 @@ def test_gray_pictures_that_are_not_enlarged_thumbnails_are_trimmed() -> None:
 @pytest.mark.parametrize("background", [0, 255])
 def test_a_gray_picture_may_be_a_photo(background: int) -> None:
     mask = inside((80, 120), (20, 30, 40, 60))
-    canonical = canonicalize(rectangle(background, 110, (80, 120), (10, 10, 50, 90)))
+    shown = rectangle(background, 110, (80, 120), (10, 10, 50, 90))
+    shown[10:100, 10:60] += np.random.default_rng(0).integers(0, 60, (90, 50), np.uint8)  # cloth that 28 pixels do not show
+    canonical = canonicalize(shown)
     assert not canonical.is_photo
     photo = as_photo(canonical, segment=lambda seen: mask)
     assert photo is not None
@@ -215,9 +217,15 @@ def test_a_thumbnail_is_no_photo(thumbnails: Pictures) -> None:
     assert as_photo(canonicalize(THUMBNAIL)) is None
     assert as_photo(canonicalize(rectangle(0, 200, (28, 28), (9, 5, 10, 20)))) is None
     assert as_photo(canonicalize(rectangle(255, 90, (20, 28), (5, 5, 10, 20)))) is None
+    taken = []
     for pixels in thumbnails.images[::20]:
-        for side, method in ((56, Image.Resampling.NEAREST), (280, Image.Resampling.NEAREST), (224, Image.Resampling.BILINEAR)):
-            assert as_photo(canonicalize(Image.fromarray(pixels).resize((side, side), method))) is None
+        for side, method in ((56, Image.Resampling.NEAREST), (280, Image.Resampling.NEAREST), (224, Image.Resampling.BICUBIC)):
+            enlarged = Image.fromarray(pixels).resize((side, side), method)
+            margin = ImageOps.expand(enlarged, (10, 30, 60, 0))
+            jpeg = encode(np.asarray(enlarged), "JPEG", quality=85)
+            taken += [as_photo(canonicalize(shown)) is None for shown in (enlarged, margin, jpeg)]
+    assert len(taken) == 90
+    assert sum(taken) >= 88  # enlarging sharpens few
 
 
 def test_a_square_picture_with_more_than_28_pixels_of_detail_may_be_a_photo() -> None:

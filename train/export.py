@@ -4,8 +4,9 @@
         --photo-run runs/photos --photos PHOTOS
 
 Calibrates on validation data, serves thumbnails with int8 weights where validation accuracy stays, checks that the Keras and
-the LiteRT networks agree, and writes what it measured into the manifest. Without --segmentation the bundle gets the embedded
-bundle's segmentation network; without --photo-run the network for thumbnails answers photos alone. Needs Keras on TensorFlow.
+the LiteRT networks agree, and writes what it measured into the manifest. Without --segmentation or --orientation the bundle
+gets the embedded bundle's network for it; without --photo-run the network for thumbnails answers photos alone. Needs Keras on
+TensorFlow.
 """
 
 from pathlib import Path
@@ -22,6 +23,7 @@ def main(options: list[str] | None = None) -> None:
     parser.add_argument("--version", required=True, help='of the model, such as "1.0.0"')
     add_data(parser)
     parser.add_argument("--segmentation", type=Path, help="a finished run of train.segmentation, or a bundle")
+    parser.add_argument("--orientation", type=Path, help="a finished run of train.orientation, or a bundle")
     parser.add_argument(
         "--photo-run", type=Path, action="append", default=[], help="a finished run of train.photos; for each form one"
     )
@@ -49,6 +51,7 @@ def main(options: list[str] | None = None) -> None:
             version=arguments.version,
             data=load_fashion_mnist(arguments.data),
             segmentation=arguments.segmentation,
+            orientation=arguments.orientation,
             photo_runs=arguments.photo_run,
             pictures=pictures,
             hdf5=arguments.h5,

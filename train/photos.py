@@ -33,7 +33,7 @@ from fashion_classifier.segmentation import Segmenter, as_input
 from train.commands import add_data, command_parser
 from train.networks.architectures import LOGITS
 from train.networks.efficientnet import LITE1, features, freeze, load_imagenet_weights
-from train.networks.lineage import descent, lineage_of_segmentation
+from train.networks.lineage import descent, lineage_of_serving
 from train.networks.losses import OpenSetCrossEntropy
 from train.networks.runs import finish, is_finished, open_run, typed_command
 from train.networks.schedules import OneCycle
@@ -347,7 +347,7 @@ def main() -> None:
     segmenter = Segmenter(arguments.segmentation / SEGMENTATION_MODEL)
     thumbnails = load_fashion_mnist(arguments.data).training
     garments = garments_of(folders_of(arguments), thumbnails, segmenter, recipe)
-    masks = lineage_of_segmentation(arguments.segmentation).key
+    masks = lineage_of_serving(arguments.segmentation, SEGMENTATION_MODEL).key
     fit(recipe, garments, arguments.run, masks=masks, command=typed_command("train.photos", parser, arguments))
 
 

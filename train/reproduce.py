@@ -63,7 +63,8 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
     data, report = sources.options("data"), ("--out", f"{out / 'report'}")
     moment = ("--epochs", "1") if smoke else ()  # the last of two equal options counts
     batches = (*moment, "--batches", "2") if smoke else ()
-    bundle, segmentation, photos = f"{out / 'bundle'}", f"{out / 'segmentation'}", f"{out / 'photos'}"
+    bundle, photos = f"{out / 'bundle'}", f"{out / 'photos'}"
+    segmentation, orientation = f"{out / 'segmentation'}", f"{out / 'orientation'}"
 
     def fit(recipe: str, run: str, *options: str) -> Step:
         return Step("train.thumbnails", (recipe, "--run", f"{out / run}", *data, *options, *moment))
@@ -91,11 +92,13 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
     pictures = sources.options("photos", "street", "shop", "people", "things", "pictures")
     calibrating = sources.options("photos", "street", "shop", "people")
     measured = sources.options("photos", "street", "shop", "people", "things")
+    finding = ("--segmentation", segmentation, "--orientation", orientation)
     return [
         *listed,
+        Step("train.orientation", ("--run", orientation, *data, *moment)),
         Step("train.segmentation", ("--run", segmentation, *sources.options("photos", "street", "shop"), *batches)),
         Step("train.photos", ("--run", photos, "--segmentation", segmentation, *pictures, *data, *batches)),
-        export(thumbnails, bundle, "--segmentation", segmentation, "--photo-run", photos, *calibrating),
+        export(thumbnails, bundle, *finding, "--photo-run", photos, *calibrating),
         Step("train.reports.thumbnails", (bundle, *data, *report)),
         Step("train.reports.photos", (bundle, *measured, *report)),
         Step("train.reports.outfits", (bundle, *sources.options("street", "people"), *report)),

@@ -2,6 +2,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -64,7 +65,7 @@ def test_bundle_of_a_run(runs: list[Path], data: FashionMNIST) -> None:
     assert manifest.version == "0.1.0"
     (member,) = manifest.experts["thumbnail"].members
     assert (member.form, member.architecture, member.explanation_layer) == ("canonical", "cnn", "features")
-    networks = ["segmentation.tflite", "thumbnail.keras", "thumbnail.tflite"]
+    networks = ["orientation.tflite", "segmentation.tflite", "thumbnail.keras", "thumbnail.tflite"]
     assert sorted(manifest.files) == ["LICENCES.md", "fashion_model.h5", *networks, "training.json"]
     assert manifest.metrics["serving"]["float32"]["test images named differently"] == 0
     assert manifest.metrics["serving"]["float32"]["largest difference of a probability"] < 1e-4
@@ -156,14 +157,17 @@ def test_how_the_networks_came_to_be(runs: list[Path]) -> None:
     assert lineage_of_file(bundle, SEGMENTATION_MODEL) == embedded
 
 
-def test_the_history_of_a_segmentation_network(runs: list[Path], data: FashionMNIST, tmp_path: Path) -> None:
-    run = tmp_path / "segmentation"
+@pytest.mark.parametrize("kind", ["segmentation", "orientation"])
+def test_the_history_of_what_finds_the_garment(runs: list[Path], data: FashionMNIST, tmp_path: Path, kind: str) -> None:
+    run, name = tmp_path / kind, f"{kind}.tflite"
     open_run(run, {"recipe": {"epochs": 24}, "data": {}, "command": "", "parents": [], "ancestors": {}})
-    shutil.copy(DEFAULT_MODEL / SEGMENTATION_MODEL, run)
-    first = export(runs[1] / "bundle", tmp_path / "first", version="0", data=data, segmentation=run)
-    second = export(first.path, tmp_path / "second", version="0", data=data, segmentation=first.path)
+    shutil.copy(DEFAULT_MODEL / name, run)
+    from_run: dict[str, Any] = {kind: run}
+    first = export(runs[1] / "bundle", tmp_path / "first", version="0", data=data, **from_run)
+    from_bundle: dict[str, Any] = {kind: first.path}
+    second = export(first.path, tmp_path / "second", version="0", data=data, **from_bundle)
     for bundle in (first, second):
-        assert lineage_of_file(bundle, SEGMENTATION_MODEL) == lineage_of_run(run)
+        assert lineage_of_file(bundle, name) == lineage_of_run(run)
 
 
 # Photos

@@ -32,6 +32,7 @@ def test_the_chain_from_nothing() -> None:
         *(("thumbnails", f"out/resnet-{number}") for number in (1, 2, 3)),
         ("networks.average", "out/resnet"),
         ("export", None),
+        ("orientation", "out/orientation"),
         ("segmentation", "out/segmentation"),
         ("photos", "out/photos"),
         ("export", None),
@@ -47,6 +48,7 @@ def test_the_chain_from_nothing() -> None:
     exported = [step for step in listed if step.module == "train.export"]
     assert exported[-1].arguments[:2] == ("out/resnet", "out/bundle")
     assert (value(exported[-1], "--segmentation"), value(exported[-1], "--photo-run")) == ("out/segmentation", "out/photos")
+    assert value(exported[-1], "--orientation") == "out/orientation"
     assert {value(step, "--version") for step in exported} == {"1.2.0"}
 
 
@@ -78,6 +80,7 @@ def options(sources: Sources) -> dict[str, list[str]]:
 
 def test_folders_are_options_where_they_are_given() -> None:
     assert options(ALL) == {
+        "train.orientation": ["data"],
         "train.segmentation": ["photos", "street", "shop"],
         "train.photos": ["photos", "street", "shop", "people", "things", "pictures", "data"],
         "train.export": ["data", "photos", "street", "shop", "people"],
@@ -87,6 +90,7 @@ def test_folders_are_options_where_they_are_given() -> None:
         "train.reports.typicality": ["photos", "shop", "things", "data"],
     }
     assert options(SOURCES) == {
+        "train.orientation": ["data"],
         "train.segmentation": ["photos", "street"],
         "train.photos": ["photos", "street", "data"],
         "train.export": ["data", "photos", "street"],
@@ -100,18 +104,21 @@ def test_folders_are_options_where_they_are_given() -> None:
 def test_a_kept_network_for_thumbnails_is_not_trained() -> None:
     listed = steps(Path("out"), "1.2.0", replace(SOURCES, thumbnails=KEPT))
     assert [step.module.removeprefix("train.") for step in listed] == [
-        *("segmentation", "photos", "export"),
+        *("orientation", "segmentation", "photos", "export"),
         *("reports.thumbnails", "reports.photos", "reports.outfits", "reports.typicality"),
     ]
-    assert listed[2].arguments[:2] == ("kept", "out/bundle")
+    assert listed[3].arguments[:2] == ("kept", "out/bundle")
+
+
+TRAINERS = ("train.thumbnails", "train.orientation", "train.segmentation", "train.photos")
 
 
 def test_every_network_for_a_moment() -> None:
     listed = steps(Path("out"), "1.2.0", SOURCES, smoke=True)
-    trained = [step for step in listed if step.module in ("train.thumbnails", "train.segmentation", "train.photos")]
-    assert len(trained) == 2 + 3 + 2
+    trained = [step for step in listed if step.module in TRAINERS]
+    assert len(trained) == 2 + 3 + 3
     assert {value(step, "--epochs") for step in trained} == {"1"}
-    assert [value(step, "--batches") for step in trained] == [None] * 5 + ["2"] * 2
+    assert [value(step, "--batches") for step in trained] == [None] * 6 + ["2"] * 2
 
 
 def test_every_module_knows_the_options_that_it_is_given() -> None:
@@ -142,8 +149,8 @@ def test_what_each_step_took_is_added_up(tmp_path: Path, monkeypatch: pytest.Mon
     assert ran == steps(out, "9.9.9", Sources(**given))
     main(command)
     taken = json.loads((out / "steps.json").read_text())
-    assert len(taken) == 7
-    assert list(taken.values()) == [{"hours": 1.0, "core_hours": 1.5}] * 7
+    assert len(taken) == 8
+    assert list(taken.values()) == [{"hours": 1.0, "core_hours": 1.5}] * 8
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
@@ -176,5 +183,5 @@ def test_the_whole_chain_for_a_moment(folders: dict[str, Path], tmp_path: Path) 
     assert (out / "report" / "typicality.md").is_file()
     assert (out / "report" / "comparison.md").read_text().startswith("# ann, cnn, resnet on the 200 test images")
     taken = json.loads((out / "steps.json").read_text())
-    assert len(taken) == 2 + 2 + 3 + 1 + 1 + 2 + 1 + 5
+    assert len(taken) == 2 + 2 + 3 + 1 + 1 + 3 + 1 + 5
     assert all(step["core_hours"] > 0 for step in taken.values())

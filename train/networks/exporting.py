@@ -14,7 +14,15 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from fashion_classifier import LABELS, Bundle, CanonicalImage, FashionClassifier, Manifest, canonicalize
-from fashion_classifier.bundle import DEFAULT_MODEL, HDF5_MODEL, LICENCES, MANIFEST, SEGMENTATION_MODEL, sha256
+from fashion_classifier.bundle import (
+    DEFAULT_MODEL,
+    HDF5_MODEL,
+    LICENCES,
+    MANIFEST,
+    ORIENTATION_MODEL,
+    SEGMENTATION_MODEL,
+    sha256,
+)
 from fashion_classifier.confidence import Float64Array, calibrated, energy
 from fashion_classifier.ensemble import Ensemble
 from fashion_classifier.forms import FORMS
@@ -29,7 +37,7 @@ from train.networks.lineage import (
     lineage_of_file,
     lineage_of_record,
     lineage_of_run,
-    lineage_of_segmentation,
+    lineage_of_serving,
     write_history,
 )
 from train.networks.runs import WEIGHTS, export_float16, load_config, load_network
@@ -58,6 +66,7 @@ def export(
     data: FashionMNIST,
     training: dict[str, Any] | None = None,
     segmentation: Path | None = None,
+    orientation: Path | None = None,
     photo_runs: Sequence[Path] = (),
     pictures: Mapping[str, Sequence[Known]] = MappingProxyType({}),
     hdf5: bool = False,
@@ -72,6 +81,7 @@ def export(
         data: Fashion-MNIST; its validation part calibrates, its test part is measured.
         training: Where a network is from, for the record; runs and bundles say it themselves.
         segmentation: A finished run of `train.segmentation`, or a bundle; None for the network of the embedded bundle.
+        orientation: A finished run of `train.orientation`, likewise.
         photo_runs: Finished runs of `train.photos`, one for each form whose answers are averaged; none for a bundle without
             an expert for photos.
         pictures: Photos that calibrate these, by source: as the bundle's segmentation finds their garments, and their targets.
@@ -95,7 +105,8 @@ def export(
         staged = Path(temporary) / out.name
         staged.mkdir()
         shutil.copy(Path(__file__).parent.parent / LICENCES, staged)
-        origins = {SEGMENTATION_MODEL: _add_segmentation(staged, segmentation or DEFAULT_MODEL)}
+        found_by = {SEGMENTATION_MODEL: segmentation or DEFAULT_MODEL, ORIENTATION_MODEL: orientation or DEFAULT_MODEL}
+        origins = {name: _add_serving(staged, source, name) for name, source in found_by.items()}
         experts: dict[ExpertName, Expert] = {}
         experts["thumbnail"], origin, metrics = _add_thumbnail_expert(staged, source, data, training or {}, hdf5=hdf5)
         origins |= {name: origin for member in experts["thumbnail"].members for name in (member.file, member.keras)}
@@ -116,9 +127,9 @@ def export(
     return Bundle(out)
 
 
-def _add_segmentation(out: Path, segmentation: Path) -> Lineage:
-    shutil.copy(segmentation / SEGMENTATION_MODEL, out)
-    return lineage_of_segmentation(segmentation)
+def _add_serving(out: Path, source: Path, name: str) -> Lineage:
+    shutil.copy(source / name, out)
+    return lineage_of_serving(source, name)
 
 
 def _add_thumbnail_expert(

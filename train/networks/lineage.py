@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fashion_classifier.bundle import SEGMENTATION_MODEL, TRAINING, Bundle
+from fashion_classifier.bundle import TRAINING, Bundle
 from train.networks.runs import ANCESTORS, CONFIG, load_config, thumbnails_file
 
 Record = dict[str, Any]
@@ -66,11 +66,9 @@ def lineage_of_file(bundle: Bundle, name: str) -> Lineage:
     return Lineage(networks[name], known)
 
 
-def lineage_of_segmentation(source: Path) -> Lineage:
-    """That of the network in a finished run of `train.segmentation`, or in a bundle."""
-    if (source / CONFIG).is_file():
-        return lineage_of_run(source)
-    return lineage_of_file(Bundle(source), SEGMENTATION_MODEL)
+def lineage_of_serving(source: Path, name: str) -> Lineage:
+    """That of the .tflite file in a finished run of `train.segmentation` or `train.orientation`, or in a bundle."""
+    return lineage_of_run(source) if (source / CONFIG).is_file() else lineage_of_file(Bundle(source), name)
 
 
 def lineage_of(source: Path) -> Lineage:
