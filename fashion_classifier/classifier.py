@@ -19,12 +19,14 @@ from fashion_classifier.labels import LABELS
 from fashion_classifier.locks import once
 from fashion_classifier.manifest import ExpertName
 from fashion_classifier.masks import BoolArray
+from fashion_classifier.memory import give_back
 from fashion_classifier.orientation import Orientation
 from fashion_classifier.places import Box, Point
 from fashion_classifier.predictions import Prediction
 from fashion_classifier.preprocessing import CanonicalImage, Segment, as_photo, cut_out_of_photo
 from fashion_classifier.segmentation import Segmenter
 
+MANY = 8  # pictures of a list, from which on what they took is given back to the system at once
 MODEL_VARIABLE = "FASHION_CLASSIFIER_MODEL"  # the model to use where none is named
 
 
@@ -125,7 +127,10 @@ class FashionClassifier:
             )
         many = enumerate(cast(Iterable[Picture | CanonicalImage], pictures))
         # one by one: together they would be no faster, and take more memory
-        return [self._answer([self._canonicalize(picture, index)])[0] for index, picture in many]
+        predictions = [self._answer([self._canonicalize(picture, index)])[0] for index, picture in many]
+        if len(predictions) >= MANY:
+            give_back()
+        return predictions
 
     def find_garments(self, picture: Picture | CanonicalImage) -> list[Prediction]:
         """Name every garment in a picture, such as all that a person wears.

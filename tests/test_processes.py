@@ -164,7 +164,7 @@ predict([picture] * 32)
 resident()
 with ThreadPoolExecutor(8) as pool:
     list(pool.map(lambda _: predict(picture).label, range(64)))
-    list(pool.map(lambda _: len(predict([picture] * 8)), range(8)))
+    list(pool.map(lambda _: len(predict([picture] * 16)), range(8)))
 resident()
 """
 
