@@ -7,8 +7,15 @@ from functools import wraps
 from threading import Lock
 from typing import TypeVar, TypeVarTuple
 
+import cv2
+
 Arguments = TypeVarTuple("Arguments")
 T = TypeVar("T")
+
+
+if hasattr(os, "register_at_fork"):
+    # a lock of OpenCV's threads may be held at the fork, and none of them is in the child: it does without them
+    os.register_at_fork(after_in_child=lambda: cv2.setNumThreads(0))
 
 
 class ForkedLock:

@@ -1,7 +1,7 @@
 """A network in LiteRT's format, ready to run.
 
-The rows of a batch run beside each other, each on one thread of a pool that all networks share: LiteRT's own threads would
-not live on in a forked process, nor know of each other.
+The rows of a batch run beside each other, each on one thread, with the help of a pool that all networks share: LiteRT's own
+threads would not live on in a forked process, nor know of each other.
 """
 
 import os
@@ -10,23 +10,26 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Semaphore
 
 import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
 from fashion_classifier.errors import InvalidBundleError
+from fashion_classifier.locks import ForkedLock
 
 Float32Array = npt.NDArray[np.float32]
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
+_turn = ForkedLock(lambda: Semaphore(CORES))  # at most so many runs at once, as each takes an interpreter's memory
 _pool: ThreadPoolExecutor
 
 
 def _renew_pool() -> None:
     global _pool
-    _pool = ThreadPoolExecutor(CORES, "network")  # at most so many runs at once, as each takes an interpreter's memory
+    _pool = ThreadPoolExecutor(CORES, "network")
 
 
 _renew_pool()
@@ -72,13 +75,16 @@ class Network:
 
         A run a row: all in one run would be no faster, and keep n times the memory.
         """
-        outputs = np.empty((len(inputs), *self._outputs[1:]), np.float32)
-        for i, output in enumerate(_pool.map(self._run_one, inputs)):
-            outputs[i] = output
-        return outputs
+        try:
+            others = [_pool.submit(self._run_one, row) for row in inputs[1:]]
+        except RuntimeError:  # the main thread has ended: no pool takes work any more, but other threads may go on
+            outputs = [self._run_one(row) for row in inputs]
+        else:
+            outputs = [*map(self._run_one, inputs[:1]), *(other.result() for other in others)]
+        return np.array(outputs, np.float32).reshape(len(inputs), *self._outputs[1:])
 
     def _run_one(self, row: Float32Array) -> Float32Array:
-        with self._interpreter() as interpreter:
+        with _turn, self._interpreter() as interpreter:
             interpreter.set_tensor(interpreter.get_input_details()[0]["index"], row[np.newaxis])
             interpreter.invoke()
             answer: Float32Array = interpreter.get_tensor(interpreter.get_output_details()[self._answer]["index"])[0]

@@ -118,6 +118,22 @@ def test_a_process_that_is_forked_while_threads_predict_predicts(times: int) -> 
     assert in_a_process_of_its_own(FORKS, str(times), PHOTO).split() == ["0"] * times
 
 
+OUTLIVES = """
+import sys, threading
+from fashion_classifier import predict
+
+def name():
+    threading.main_thread().join()
+    print(predict(sys.argv[1]).label)
+
+threading.Thread(target=name).start()
+"""
+
+
+def test_a_thread_that_outlives_the_main_thread_predicts() -> None:
+    assert in_a_process_of_its_own(OUTLIVES, PHOTO) == "Dress\n"
+
+
 FORK_WITH_TENSORFLOW = """
 import multiprocessing, sys
 from fashion_classifier import ExplanationError, explain, predict
