@@ -47,11 +47,9 @@ class Bundle:
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """The files that predictions and explanations need."""
-        experts = self.manifest.experts.values()
-        serving = [member.file for expert in experts for member in expert.members]
-        explained = [expert.explained.keras for expert in experts if expert.explained]
-        return tuple(dict.fromkeys([SEGMENTATION_MODEL, *serving, *explained]))
+        """The files that predictions need, and explanations without TensorFlow."""
+        serving = [member.file for expert in self.manifest.experts.values() for member in expert.members]
+        return tuple(dict.fromkeys([SEGMENTATION_MODEL, *serving]))
 
     def read(self, name: str) -> bytes:
         """One of the bundle's files: the very bytes whose checksum was verified.

@@ -53,22 +53,31 @@ class Network:
         if taken != [inputs] or given.count(outputs) != 1:
             shapes, needed = [*taken, *given], [inputs, outputs]
             raise InvalidBundleError(path.parent, f"{path.name} has the shapes {shapes}, needed are {needed}.")
-        self._answer = given.index(outputs)
-        kinds = entries[0]["dtype"].__name__, exits[self._answer]["dtype"].__name__
+        answer = given.index(outputs)
+        kinds = entries[0]["dtype"].__name__, exits[answer]["dtype"].__name__
         if kinds != ("float32", "float32"):
             raise InvalidBundleError(path.parent, f"{path.name} takes {kinds[0]} and gives {kinds[1]}, needed is float32.")
+        self._ends = [answer, *(place for place in range(len(given)) if place != answer)]
+        self.further: list[tuple[int, ...]] = [given[place] for place in self._ends[1:]]
 
     def run(self, inputs: Float32Array) -> Float32Array:
         """The network's answer to a batch of any size: (n, ...) -> (n, ...) float32.
 
         One after the other: all in one run would be no faster, and keep n times the memory.
         """
-        outputs = np.empty((len(inputs), *self._outputs[1:]), np.float32)
+        return self._run(inputs, 0, self._outputs)
+
+    def run_further(self, inputs: Float32Array, output: int = 0) -> Float32Array:
+        """As `run`, one of the outputs of other shapes, which `further` lists."""
+        return self._run(inputs, output + 1, self.further[output])
+
+    def _run(self, inputs: Float32Array, end: int, shape: tuple[int, ...]) -> Float32Array:
+        outputs = np.empty((len(inputs), *shape[1:]), np.float32)
         for i in range(len(inputs)):
             with _turn, self._interpreter() as interpreter:
                 interpreter.set_tensor(interpreter.get_input_details()[0]["index"], inputs[i : i + 1])
                 interpreter.invoke()
-                outputs[i : i + 1] = interpreter.get_tensor(interpreter.get_output_details()[self._answer]["index"])
+                outputs[i : i + 1] = interpreter.get_tensor(interpreter.get_output_details()[self._ends[end]]["index"])
         return outputs
 
     @contextmanager
