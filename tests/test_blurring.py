@@ -57,11 +57,11 @@ def test_members_answer_in_turn(tiny_bundles: dict[str, Path]) -> None:
 def test_prominent_is_what_has_detail_and_is_on_the_garment(picture: str, expert: ExpertName) -> None:
     bundle = FashionClassifier.from_pretrained().bundle
     found = blurring_of(bundle, picture, expert).prominence
-    assert found.max() == pytest.approx(1)
-    assert found.min() >= 0
+    assert 0 <= found.min() < 0.2
+    assert 0.5 < found.max() <= 1.02
     if expert == "photo":
         mask = FORMS["garment"].draw(FashionClassifier(bundle).predict(picture).image)[..., 3]
-        assert found[mask == 255].mean() > 5 * found[mask == 0].mean()
+        assert found[mask == 255].mean() > 3 * found[mask == 0].mean()
 
 
 def test_nothing_is_prominent_in_a_blank_picture() -> None:

@@ -57,7 +57,7 @@ def test_answers_that_never_change_give_an_empty_map(against: int | None) -> Non
 
 def test_what_the_blur_does_not_change_is_not_marked() -> None:
     prominence = np.zeros((28, 28), np.float32)
-    prominence[:14] = 0.0625
+    prominence[:14] = 0.5
     found = perturbation_map(cast(Blurring, OnePlace(14, 14, 28, prominence)), COAT, None, 50)
     plain = perturbation_map(one_place(28, 14, 14), COAT, None, 50)
     np.testing.assert_allclose(found[:14], plain[:14] / 2, rtol=1e-6)
