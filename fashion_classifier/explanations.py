@@ -147,8 +147,8 @@ def explain(
             ends in global pooling. With TensorFlow: "gradcam" of any other, "gradcam++" (Chattopadhay et al. 2018, arXiv
             1710.11063), "scorecam" (Wang et al. 2020, arXiv 1910.01279), "layercam" (Jiang et al. 2021,
             doi 10.1109/TIP.2021.3089943) and "smoothgrad" (Smilkov et al. 2017, arXiv 1706.03825).
-        looks: How often "perturbation" asks, from 10 to 2000; None for 200 times about a thumbnail, 100 about a photo. 20 give a
-            first, coarse map.
+        looks: How often "perturbation" asks, from 10 to 2000; None for 200 times about a thumbnail, 100 about a photo. 20
+            give a first, coarse map.
 
     Raises:
         ExplanationError: Unknown method or names, a number of looks that is not allowed, a network without convolutions, or
