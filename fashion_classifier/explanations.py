@@ -4,6 +4,7 @@ The default and Grad-CAM ask the networks that answer, on LiteRT; further method
 (`fashion_classifier.activation_maps`).
 """
 
+import importlib.util
 import io
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -173,6 +174,18 @@ def explain(
     on_photo, heatmap = _drawn(raw, geometry, prediction.image)
     layer = None if method == "smoothgrad" else member.explanation_layer
     return Explanation(prediction, target, against, method, layer, 0, None, raw, on_photo, heatmap)
+
+
+def possible_methods(bundle: Bundle) -> tuple[Method, ...]:
+    """What `explain` can do here with a bundle: fewer methods without TensorFlow, or without the bundle's Keras files."""
+    explained = [expert.explained for expert in bundle.manifest.experts.values()]
+    members = [member for member in explained if member is not None]
+    if len(members) < len(explained):
+        return ("perturbation",)
+    loaded = all(importlib.util.find_spec(name) for name in ("tensorflow", "tf_keras_vis"))
+    if loaded and all((bundle.path / member.keras).is_file() for member in members):
+        return METHODS
+    return ("perturbation", "gradcam") if all(member.evidence for member in members) else ("perturbation",)
 
 
 def _check(target: str, against: str | None, method: str, looks: int | None) -> None:

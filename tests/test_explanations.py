@@ -26,12 +26,13 @@ from fashion_classifier import (
 )
 from fashion_classifier.activation_maps import ActivationMethod, _keras_model
 from fashion_classifier.bundle import DEFAULT_MODEL, MANIFEST, SEGMENTATION_MODEL, Bundle, sha256
-from fashion_classifier.explanations import METHODS, Faithfulness, Method
+from fashion_classifier.explanations import METHODS, Faithfulness, Method, possible_methods
 from fashion_classifier.forms import FORMS
 from fashion_classifier.manifest import FORMAT, PREPROCESSING_VERSION, Expert, ExpertName, FormName, Manifest, Member
 from tests.tiny_bundles import change, changed, put
 from train.networks.evidence import add_evidence
 from train.networks.exporting import in_half_precision
+from train.pictures.fashion_mnist import Pictures
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -379,6 +380,25 @@ def test_a_network_without_its_keras_file_says_where_that_is(tiny_bundles: dict[
     message = f"Methods other than 'perturbation' need here photo.keras, which {folder} lacks: neither the package nor"
     with pytest.raises(ExplanationError, match=f"^{re.escape(message)}"):
         explain(prediction, method="gradcam++")
+
+
+def test_methods_that_are_possible(
+    tiny_bundles: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, thumbnails: Pictures
+) -> None:
+    embedded = Bundle(DEFAULT_MODEL)
+    assert possible_methods(embedded) == METHODS
+    flattening = changed(tiny_bundles["thumbnail"], tmp_path / "flattening")
+    assert possible_methods(Bundle(flattening)) == METHODS
+    dense = changed(tiny_bundles["thumbnail"], tmp_path / "dense", experts__thumbnail__members__0__explanation_layer=None)
+    assert possible_methods(Bundle(dense)) == ("perturbation",)
+    (flattening / "thumbnail.keras").unlink()
+    assert possible_methods(Bundle(flattening)) == ("perturbation",)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert possible_methods(embedded) == ("perturbation", "gradcam")
+    for bundle in (embedded, Bundle(flattening), Bundle(dense)):
+        prediction = FashionClassifier(bundle).predict(thumbnails.images[0])
+        for method in possible_methods(bundle):
+            assert explain(prediction, method=method).method == method
 
 
 def test_another_target_gives_another_map() -> None:
