@@ -202,7 +202,7 @@ def show_explanation(
     overlay = _at_least(explanation.overlay())
     if explanation.empty:
         return overlay, f"The map is empty: {explanation.method} finds nothing that speaks for {explanation.target}."
-    return overlay, f"Red speaks most for **{explanation.target}**."
+    return overlay, f"What is brightest speaks most for **{explanation.target}**."
 
 
 def send_correction(image: dict[str, Any] | None, answered: Answered | None, label: str | None, keep_picture: bool) -> str:
@@ -393,7 +393,7 @@ def _examples(bundle: Bundle) -> list[str]:
 
 
 def _warm_up() -> None:
-    """Load TensorFlow before the first visitor asks for a heat map."""
+    """Load the networks for heat maps before the first visitor asks for one."""
     explain(classifier.predict(_examples(classifier.bundle)[0]))
 
 

@@ -48,12 +48,10 @@ class Bundle:
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """The files that predictions and explanations need."""
-        experts = self.manifest.experts.values()
-        serving = [member.file for expert in experts for member in expert.members]
-        explained = [expert.explained.keras for expert in experts if expert.explained]
+        """The files that predictions need, and explanations without TensorFlow."""
+        serving = [member.file for expert in self.manifest.experts.values() for member in expert.members]
         turning = [ORIENTATION_MODEL] if ORIENTATION_MODEL in self.manifest.files else []
-        return tuple(dict.fromkeys([SEGMENTATION_MODEL, *turning, *serving, *explained]))
+        return tuple(dict.fromkeys([SEGMENTATION_MODEL, *turning, *serving]))
 
     def read(self, name: str) -> bytes:
         """One of the bundle's files: the very bytes whose checksum was verified.

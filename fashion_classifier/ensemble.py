@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from fashion_classifier.confidence import Float64Array
-from fashion_classifier.forms import FORMS, Float32Array
+from fashion_classifier.errors import InvalidBundleError
+from fashion_classifier.forms import FORMS
 from fashion_classifier.labels import LABELS
 from fashion_classifier.manifest import Member
-from fashion_classifier.network import Network
+from fashion_classifier.network import Float32Array, Network
 from fashion_classifier.preprocessing import CanonicalImage
 
 
@@ -27,18 +28,35 @@ class Ensemble:
         Raises:
             InvalidBundleError: A file is no network, or one of other shapes.
         """
-        self._members = [(member.form, (member.file, FORMS[member.form].shape)) for member in members]
+        self.members = tuple(members)
         self._networks = {
             (file, shape): Network(folder / file, read(file), inputs=(1, *shape), outputs=(1, len(LABELS)))
-            for file, shape in {network for _, network in self._members}  # two forms may be for one network
+            for file, shape in {_key(member) for member in members}  # two forms may be for one network
         }
+        for member in members:
+            further = self._networks[_key(member)].further
+            if member.evidence and [shape[-1] for shape in further if len(shape) == 4] != [len(LABELS)]:
+                needed = f"one (1, rows, columns, {len(LABELS)})"
+                raise InvalidBundleError(folder, f"{member.file} has the further outputs {further}, needed is {needed}.")
 
     def logits(self, images: Sequence[CanonicalImage]) -> Float64Array:
         """What each member says of n pictures, at least one: (members, n, 10) float64."""
-        inputs = {form: FORMS[form].render(images) for form in {form for form, _ in self._members}}
+        inputs = {form: FORMS[form].render(images) for form in {member.form for member in self.members}}
         answers: dict[object, Float32Array] = {}
         for key, network in self._networks.items():
-            forms = [form for form, its in self._members if its == key]
+            forms = [member.form for member in self.members if _key(member) == key]
             together = network.run(np.concatenate([inputs[form] for form in forms]))
             answers |= {(form, key): rows for form, rows in zip(forms, np.split(together, len(forms)), strict=True)}
-        return np.stack([answers[member] for member in self._members]).astype(np.float64)
+        return np.stack([answers[member.form, _key(member)] for member in self.members]).astype(np.float64)
+
+    def ask(self, member: Member, inputs: Float32Array) -> Float64Array:
+        """What one member says of n pictures in its form: (n, side, side, channels) float32 -> (n, 10)."""
+        return self._networks[_key(member)].run(inputs).astype(np.float64)
+
+    def evidence(self, member: Member, inputs: Float32Array) -> Float64Array:
+        """Where a member that has `evidence` sees what speaks for each name: (n, rows, columns, 10), in its form likewise."""
+        return self._networks[_key(member)].run_further(inputs).astype(np.float64)
+
+
+def _key(member: Member) -> tuple[str, tuple[int, int, int]]:
+    return member.file, FORMS[member.form].shape

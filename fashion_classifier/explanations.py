@@ -1,63 +1,86 @@
-"""Where the network looked: class activation maps through tf-keras-vis, drawn back onto the photo.
+"""What in a picture speaks for a name, as the network that answered sees it, drawn back onto the photo.
 
-TensorFlow is loaded on the first call.
+The default and Grad-CAM ask the networks that answer, on LiteRT; further methods load TensorFlow
+(`fashion_classifier.activation_maps`).
 """
 
-import os
-import sys
-from dataclasses import dataclass, field
-from functools import lru_cache
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal, get_args
+import importlib.util
+import io
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from typing import Literal, get_args
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from fashion_classifier.activation_maps import ActivationMethod, activation_map
+from fashion_classifier.blurring import Blurring
 from fashion_classifier.bundle import Bundle
-from fashion_classifier.errors import ExplanationError, InvalidBundleError
+from fashion_classifier.colours import tinted
+from fashion_classifier.ensemble import Ensemble
+from fashion_classifier.errors import ExplanationError
 from fashion_classifier.forms import FORMS
 from fashion_classifier.images import to_rgb
 from fashion_classifier.labels import LABELS
+from fashion_classifier.manifest import ExpertName, Member
+from fashion_classifier.perturbation import SEED, perturbation_map
 from fashion_classifier.predictions import Prediction
-
-if TYPE_CHECKING:
-    import keras
+from fashion_classifier.preprocessing import CanonicalImage, Geometry
 
 Float32Array = npt.NDArray[np.float32]
-Method = Literal["gradcam", "gradcam++", "scorecam"]
+Method = Literal["perturbation"] | ActivationMethod
+METHODS: tuple[Method, ...] = ("perturbation", *get_args(ActivationMethod))
 
-SCORED_MAPS = 256  # of a layer, those that vary most: Score-CAM runs the network once for each
-
-_lock = Lock()  # around TensorFlow: tf-keras-vis changes the model that it explains
-_forked = False  # from a process that had loaded TensorFlow, whose threads are not here
-
-
-def _remember_the_fork() -> None:
-    global _forked
-    _forked = _forked or "tensorflow" in sys.modules
+LOOKS: dict[ExpertName, int] = {"thumbnail": 200, "photo": 100}  # at a picture: a tenth of a second, or a second
+FEWEST_LOOKS, MOST_LOOKS = 10, 2000
+HOTTEST = 0.2  # share of what is seen that is blurred, or alone kept, to measure a map
+MUCH = 0.9  # of the confidence: what leaves more has changed little, and what gives more is enough
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_remember_the_fork)
+@dataclass(frozen=True)
+class Faithfulness:
+    """What the part of a picture that a map marks is worth: probabilities of the target, in [0, 1].
+
+    The part is the hottest fifth of what the networks see, or less where less of the map is above zero.
+
+    Attributes:
+        before: Of the whole picture.
+        without: When the hottest part is blurred.
+        alone: When all but the hottest part is blurred.
+    """
+
+    before: float
+    without: float
+    alone: float
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """A map of what spoke for one of the ten names.
+    """A map of what speaks for one of the ten names, or for one rather than for another.
 
     Attributes:
         prediction: The answer that is explained.
         target: The name that the map speaks for.
+        against: The name that it is compared with, or None.
         method: How the map was made.
-        on_photo: (H, W) float32 in [0, 1] over `prediction.image.photo`; its maximum is 1 unless it is empty.
-        heatmap: (28, 28) float32 in [0, 1] over the canonical image, likewise.
+        layer: Of the network, whose maps were weighed; None where none was.
+        looks: How often the networks were asked about a perturbed picture; 0 for other methods.
+        seed: Of the perturbations; None for other methods.
+        raw: (side, side) float32, as it was computed over the upright square that the networks see, not scaled.
+        on_photo: (H, W) float32 over `prediction.image.photo`; in [0, 1], or in [-1, 1] with `against`. What is farthest from 0
+            is at 1 or -1, unless the map is empty.
+        heatmap: (28, 28) float32 over the canonical image, likewise.
     """
 
     prediction: Prediction
     target: str
+    against: str | None
     method: Method
+    layer: str | None
+    looks: int
+    seed: int | None
+    raw: Float32Array = field(repr=False)
     on_photo: Float32Array = field(repr=False)
     heatmap: Float32Array = field(repr=False)
 
@@ -66,139 +89,198 @@ class Explanation:
         """True when the map is zero everywhere: the method found nothing that speaks for the target."""
         return not self.on_photo.any()
 
+    @cached_property
+    def faithfulness(self) -> Faithfulness:
+        """What the marked part is worth to the networks, measured when it is first asked for."""
+        hottest = _hottest(self.raw)
+        blurring = _blurring(self.prediction)
+        parts = (np.ones_like(hottest), 1 - hottest, hottest)
+        return Faithfulness(*(float(blurring.answer(part)[LABELS.index(self.target)]) for part in parts))
+
+    @property
+    def sentence(self) -> str:
+        """What the map is worth, in one honest sentence."""
+        target, measured = self.target, self.faithfulness
+        before, without, alone = (f"{100 * part:.0f} %" for part in (measured.before, measured.without, measured.alone))
+        if self.empty:
+            return f"Nothing was found that speaks for {target}{f' rather than {self.against}' if self.against else ''}."
+        if measured.without <= MUCH * measured.before:
+            return f"Blurring the hottest fifth takes {target} from {before} to {without}."
+        if measured.alone > MUCH * measured.before:
+            return (
+                f"Not only the hottest fifth speaks for {target}: {alone} with it alone, {without} without it, {before} before."
+            )
+        return f"This map explains little: blurring its hottest fifth leaves {target} at {without} of {before}."
+
     def overlay(self, strength: float = 0.6) -> Image.Image:
         """The photo with the map drawn on it, RGB, as large as `prediction.image.photo`.
 
         Args:
-            strength: Opacity of the map where it is 1, in [0, 1]; where it is 0 the photo shows.
+            strength: Opacity of the map where it is 1 or -1, in [0, 1]; where it is 0 the photo shows.
         """
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1, received {strength}.")
-        photo = to_rgb(self.prediction.image.photo)
-        colours = cv2.applyColorMap((self.on_photo * 255).astype(np.uint8), cv2.COLORMAP_TURBO)[:, :, ::-1]  # BGR to RGB
-        opacity = (strength * self.on_photo)[..., np.newaxis]
-        return Image.fromarray(np.round(photo * (1 - opacity) + colours * opacity).astype(np.uint8))
+        return Image.fromarray(tinted(to_rgb(self.prediction.image.photo), self.on_photo, strength))
+
+    def _repr_png_(self) -> bytes:
+        """The overlay, for notebooks."""
+        file = io.BytesIO()
+        self.overlay().save(file, "png")
+        return file.getvalue()
 
 
-def explain(prediction: Prediction, *, method: Method = "gradcam", target: str | None = None) -> Explanation:
-    """Show where the network that made a prediction sees what speaks for a name.
+def explain(
+    prediction: Prediction,
+    *,
+    target: str | None = None,
+    against: str | None = None,
+    method: Method = "perturbation",
+    looks: int | None = None,
+) -> Explanation:
+    """Show where the networks that made a prediction see what speaks for a name.
 
     Args:
         prediction: From `predict`.
-        method: "gradcam" (Selvaraju et al. 2017, arXiv 1610.02391), "gradcam++" (Chattopadhay et al. 2018, arXiv
-            1710.11063) or "scorecam" (Wang et al. 2020, arXiv 1910.01279).
         target: One of the ten names; None for the predicted one.
+        against: Another one: show what speaks for the target rather than for this. None for the target alone.
+        method: "perturbation" asks about the picture with random parts blurred, after RISE (Petsiuk et al. 2018, arXiv
+            1806.07421). "gradcam" (Selvaraju et al. 2017, arXiv 1610.02391) takes no longer than a prediction where a network
+            ends in global pooling. With TensorFlow: "gradcam" of any other, "gradcam++" (Chattopadhay et al. 2018, arXiv
+            1710.11063), "scorecam" (Wang et al. 2020, arXiv 1910.01279), "layercam" (Jiang et al. 2021,
+            doi 10.1109/TIP.2021.3089943) and "smoothgrad" (Smilkov et al. 2017, arXiv 1706.03825).
+        looks: How often "perturbation" asks, from 10 to 2000; None for 200 times about a thumbnail, 100 about a photo. 20
+            give a first, coarse map.
 
     Raises:
-        ExplanationError: Unknown method or target, a network without convolutions, TensorFlow or tf-keras-vis not installed,
-            or this process was forked from one that had loaded TensorFlow.
-        InvalidBundleError: The Keras model of the prediction's bundle is missing, changed, none, or lacks the layer to explain.
+        ExplanationError: Unknown method or names, a number of looks that is not allowed, a network without convolutions, or
+            TensorFlow or a network's Keras file is needed and not there.
+        InvalidBundleError: A network of the prediction's bundle is missing, changed, none, or lacks the layer to explain.
     """
     if not isinstance(prediction, Prediction):
         raise ExplanationError(
             f"explain takes a Prediction, as predict gives it for one picture, not {type(prediction).__name__}."
         )
-    if method not in get_args(Method):
-        raise ExplanationError(f"Unknown method {method!r}; allowed are {', '.join(get_args(Method))}.")
     target = prediction.label if target is None else target
+    _check(target, against, method, looks)
+    places = LABELS.index(target), None if against is None else LABELS.index(against)
+    if method == "perturbation":
+        blurring = _blurring(prediction)
+        looks = looks or LOOKS[_expert(prediction)]
+        raw = perturbation_map(blurring, *places, looks)
+        on_photo, heatmap = _drawn(raw, blurring.geometry, prediction.image)
+        return Explanation(prediction, target, against, method, None, looks, SEED, raw, on_photo, heatmap)
+    member = _explained(prediction)
+    raw, geometry = _class_activation(prediction, member, method, *places)
+    on_photo, heatmap = _drawn(raw, geometry, prediction.image)
+    layer = None if method == "smoothgrad" else member.explanation_layer
+    return Explanation(prediction, target, against, method, layer, 0, None, raw, on_photo, heatmap)
+
+
+def possible_methods(bundle: Bundle) -> tuple[Method, ...]:
+    """What `explain` can do here with a bundle: fewer methods without TensorFlow, or without the bundle's Keras files."""
+    explained = [expert.explained for expert in bundle.manifest.experts.values()]
+    members = [member for member in explained if member is not None]
+    if len(members) < len(explained):
+        return ("perturbation",)
+    loaded = all(importlib.util.find_spec(name) for name in ("tensorflow", "tf_keras_vis"))
+    if loaded and all((bundle.path / member.keras).is_file() for member in members):
+        return METHODS
+    return ("perturbation", "gradcam") if all(member.evidence for member in members) else ("perturbation",)
+
+
+def _check(target: str, against: str | None, method: str, looks: int | None) -> None:
+    if method not in METHODS:
+        raise ExplanationError(f"Unknown method {method!r}; allowed are {', '.join(METHODS)}.")
     if target not in LABELS:
         raise ExplanationError(f"Unknown target {target!r}; allowed are {', '.join(LABELS)}.")
-    if _forked:
+    if against is not None and (against not in LABELS or against == target):
+        others = ", ".join(label for label in LABELS if label != target)
+        raise ExplanationError(f"Received {against!r} to compare {target} with; allowed are {others}.")
+    if looks is None:
+        return
+    if method != "perturbation":
+        raise ExplanationError(f"{method} takes no number of looks, received {looks!r}; only perturbation does.")
+    if type(looks) is not int or not FEWEST_LOOKS <= looks <= MOST_LOOKS:
+        raise ExplanationError(f"looks must be a whole number from {FEWEST_LOOKS} to {MOST_LOOKS}, received {looks!r}.")
+
+
+def _expert(prediction: Prediction) -> ExpertName:
+    return prediction.bundle.manifest.expert_for(photo=prediction.image.is_photo)
+
+
+def _explained(prediction: Prediction) -> Member:
+    """The member that class activation maps show of the expert who answered."""
+    bundle = prediction.bundle
+    member = bundle.manifest.experts[_expert(prediction)].explained
+    if member is None:
         raise ExplanationError(
-            "TensorFlow would hang here, in a process forked from one that had loaded it: start processes with 'spawn'."
+            f"The network of {bundle.path} has no convolutional layer, and class activation maps need one; "
+            "method='perturbation' does not."
         )
-    with _lock:
-        on_photo, heatmap = _maps(prediction, method, LABELS.index(target))
-    return Explanation(prediction, target, method, on_photo, heatmap)
+    return member
 
 
-def _maps(prediction: Prediction, method: Method, index: int) -> tuple[Float32Array, Float32Array]:
-    """The map on the photo and on the canonical image, of the member that explains the expert who answered."""
-    image, bundle = prediction.image, prediction.bundle
-    member = bundle.manifest.experts[bundle.manifest.expert_for(photo=image.is_photo)].explained
-    if member is None or member.explanation_layer is None:
-        raise ExplanationError(f"The network of {bundle.path} has no convolutional layer, and class activation maps need one.")
-    form = FORMS[member.form]
-    seen = _activation_map(bundle, member.keras, member.explanation_layer, method, index, form.render([image]))
-    on_photo = form.geometry(image).project(seen)
-    is_canonical = form.geometry(image) == image.geometry
-    return _scaled(on_photo), seen if is_canonical else _scaled(image.geometry.pick(on_photo))
+@lru_cache(maxsize=2)  # the experts of one bundle
+def _ensemble(bundle: Bundle, expert: ExpertName, checksums: tuple[str, ...]) -> Ensemble:
+    """An expert's networks. A folder may come to hold another bundle: the checksums tell their networks apart."""
+    return Ensemble(bundle.path, bundle.manifest.experts[expert].members, bundle.read)
 
 
-def _activation_map(
-    bundle: Bundle, name: str, layer: str, method: Method, index: int, inputs: npt.NDArray[np.floating]
-) -> Float32Array:
-    """(side, side) float32, its maximum scaled to 1; all zero where the method gives nothing finite and positive.
-
-    Args:
-        bundle: Holds the network.
-        name: The network's file.
-        layer: Whose maps to weigh.
-        method: How.
-        index: The target's, among the outputs.
-        inputs: (1, side, side, channels) float32, as the network takes them.
-    """
-    model = _keras_model(bundle, name, bundle.manifest.files[name])
-    from tf_keras_vis.gradcam import Gradcam
-    from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
-    from tf_keras_vis.scorecam import Scorecam
-    from tf_keras_vis.utils.scores import CategoricalScore
-
-    if layer not in (known.name for known in model.layers):
-        raise InvalidBundleError(bundle.path, f"{name} has no layer {layer!r}, whose maps would explain it.")
-    options: dict[str, Any] = {}
-    if method == "scorecam":
-        options["max_N"] = min(SCORED_MAPS, model.get_layer(layer).output.shape[-1])
-    visualization = {"gradcam": Gradcam, "gradcam++": GradcamPlusPlus, "scorecam": Scorecam}[method](model)
-    # without the last argument tf-keras-vis would go back to the convolution before the layer, past its normalization
-    raw = visualization(
-        CategoricalScore([index]),
-        inputs,
-        penultimate_layer=layer,
-        normalize_cam=False,
-        seek_penultimate_conv_layer=False,
-        **options,
-    )
-    return _scaled(np.clip(np.nan_to_num(np.asarray(raw, np.float32)[0], nan=0, posinf=0, neginf=0), 0, None))
+def _ensemble_of(prediction: Prediction) -> Ensemble:
+    bundle, name = prediction.bundle, _expert(prediction)
+    checksums = tuple(bundle.manifest.files[member.file] for member in bundle.manifest.experts[name].members)
+    return _ensemble(bundle, name, checksums)
 
 
-def _scaled(heatmap: Float32Array) -> Float32Array:
-    """With its maximum at 1, unless it is zero everywhere."""
-    scaled: Float32Array = heatmap / heatmap.max() if heatmap.max() > 0 else heatmap
-    return scaled
+def _blurring(prediction: Prediction) -> Blurring:
+    expert = prediction.bundle.manifest.experts[_expert(prediction)]
+    return Blurring(prediction.image, expert, _ensemble_of(prediction))
 
 
-@lru_cache(maxsize=4)  # two bundles of two networks
-def _keras_model(bundle: Bundle, name: str, checksum: str) -> "keras.Model":
-    """The network in a file on TensorFlow, its outputs the logits that the maps differentiate.
-
-    Verified when it is loaded. A folder may come to hold another bundle: the checksum tells their networks apart.
-    """
-    if (backend := os.environ.get("KERAS_BACKEND", "tensorflow")) != "tensorflow":
-        raise ExplanationError(f"Explanations need Keras on TensorFlow, KERAS_BACKEND says {backend!r}: set it to tensorflow.")
-    try:
-        import keras
-        import tf_keras_vis  # noqa: F401 - only to see whether it is there
-    except ImportError as error:
-        raise ExplanationError(
-            f"Explanations need TensorFlow and tf-keras-vis ({error}): pip install 'fashion-classifier[explain]'."
-        ) from error
-    if keras.backend.backend() != "tensorflow":
-        raise ExplanationError(
-            f"Explanations need Keras on TensorFlow, it runs on {keras.backend.backend()}: set KERAS_BACKEND=tensorflow."
-        )
-    path = bundle.file(name)
-    try:
-        stored = keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises many kinds for a file that is none of its own
-        raise InvalidBundleError(bundle.path, f"{name} is no network that Keras reads.") from error
-    # weights may be stored in half precision; the maps are computed in single precision
-    network = keras.models.clone_model(stored, clone_function=_in_single_precision)
-    network.set_weights([weights.astype(np.float32) for weights in stored.get_weights()])
-    return keras.Model(list(network.inputs), network.outputs[0])  # tf-keras-vis passes its inputs as a list
+def _class_activation(
+    prediction: Prediction, member: Member, method: ActivationMethod, target: int, against: int | None
+) -> tuple[Float32Array, Geometry]:
+    """The map over the upright square that a member sees, and the way from there back to the photo."""
+    form, bundle = FORMS[member.form], prediction.bundle
+    inputs, geometry = form.render([prediction.image]), form.geometry(prediction.image)
+    if method == "gradcam" and member.evidence:
+        evidence = _ensemble_of(prediction).evidence(member, inputs)[0]
+        seen = _gradcam(evidence[..., target], None if against is None else evidence[..., against], len(inputs[0]))
+    else:
+        layer = str(member.explanation_layer)
+        seen = activation_map(bundle, member.keras, layer, method, target, against, inputs)
+    return seen[:, ::-1] if geometry.mirrored else seen, replace(geometry, mirrored=False)
 
 
-def _in_single_precision(layer: "keras.Operation") -> "keras.Operation":
-    if not hasattr(layer, "dtype_policy"):
-        return layer  # an operation such as keras.ops.add computes in what it is given
-    return layer.__class__.from_config(layer.get_config() | {"dtype": "float32"})
+def _gradcam(speaking: npt.NDArray[np.floating], against: npt.NDArray[np.floating] | None, side: int) -> Float32Array:
+    """(rows, columns) of evidence as Grad-CAM's map (side, side): what is positive, enlarged from corner to corner."""
+    coarse = np.maximum(speaking, 0) if against is None else speaking - against
+    rows, columns = (_enlargement(length, side) for length in coarse.shape)
+    return (rows @ coarse @ columns.T).astype(np.float32)
+
+
+def _enlargement(length: int, side: int) -> npt.NDArray[np.float64]:
+    """(side, length), what makes side values of some, straight lines in between; the first and the last one stay."""
+    places = np.linspace(0, length - 1, side)[:, np.newaxis]
+    weights: npt.NDArray[np.float64] = np.maximum(0, 1 - np.abs(places - np.arange(length)))
+    return weights
+
+
+def _drawn(raw: Float32Array, geometry: Geometry, image: CanonicalImage) -> tuple[Float32Array, Float32Array]:
+    """A map on the photo and on the canonical image."""
+    on_photo = geometry.project(_scaled(raw))
+    is_canonical = geometry == image.geometry
+    return _scaled(on_photo), _scaled(raw if is_canonical else image.geometry.pick(on_photo))
+
+
+def _scaled(heat: Float32Array) -> Float32Array:
+    """With what is farthest from 0 at 1 or -1, unless it is zero everywhere."""
+    farthest = np.abs(heat).max()
+    return heat / farthest if farthest > 0 else heat
+
+
+def _hottest(raw: Float32Array) -> Float32Array:
+    """1 in the hottest fifth of a map, where it is above zero, and 0 elsewhere."""
+    hottest = np.zeros(raw.size, np.float32)
+    hottest[np.argsort(raw, axis=None, kind="stable")[::-1][: round(HOTTEST * raw.size)]] = 1
+    return hottest.reshape(raw.shape) * (raw > 0)

@@ -20,12 +20,14 @@ class Form:
 
     Attributes:
         shape: Of one picture: side, side, channels.
+        colours: How many of the channels show the picture; the others guide to what is meant in it.
         draw: A picture in this form, (side, side, channels) uint8.
         scale: (n, side, side, channels) uint8 -> float32 in the range that the networks take.
         geometry: The way from a picture in this form back to the photo.
     """
 
     shape: tuple[int, int, int]
+    colours: int
     draw: Callable[[CanonicalImage], UInt8Array]
     scale: Callable[[UInt8Array], Float32Array]
     geometry: Callable[[CanonicalImage], Geometry]
@@ -65,8 +67,8 @@ def _mirrored(form: Form) -> Form:
     )
 
 
-_CANONICAL = Form((SIZE, SIZE, 1), _canonical, _in_unit, _of_canonical)  # in [0, 1]
-_GARMENT = Form((VIEW_SIZE, VIEW_SIZE, 4), _garment, as_input, _of_view)  # RGB and mask, in [-1, 1]
+_CANONICAL = Form((SIZE, SIZE, 1), 1, _canonical, _in_unit, _of_canonical)  # in [0, 1]
+_GARMENT = Form((VIEW_SIZE, VIEW_SIZE, 4), 3, _garment, as_input, _of_view)  # RGB and mask, in [-1, 1]
 FORMS: dict[FormName, Form] = {
     "canonical": _CANONICAL,
     "canonical mirrored": _mirrored(_CANONICAL),

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from fashion_classifier.labels import LABELS
 
-FORMAT = 7
+FORMAT = 8
 PREPROCESSING_VERSION = "4"  # changes whenever the same picture and mask may give another canonical image or other forms
 MOST_BYTES = 1_000_000  # that are read of a manifest
 
@@ -27,10 +27,12 @@ class Member:
     Attributes:
         form: Of the pictures that it is shown.
         file: The network for LiteRT.
-        keras: The same network for Keras, for explanations and retraining; its weights may be in half precision.
+        keras: The same network for Keras, for further methods of explanation and retraining; its weights may be in half
+            precision. Neither the package nor the usual download holds it.
         architecture: Its name in training, or "custom".
         explanation_layer: The layer whose maps Grad-CAM weighs; None where the network has none.
-        maps: Whether `file` has a second output, the maps of that layer.
+        evidence: Whether `file` has a second output (1, rows, columns, 10): how much each cell of that layer's maps speaks for
+            each name. The positive part of it is Grad-CAM.
     """
 
     form: FormName
@@ -38,7 +40,7 @@ class Member:
     keras: str
     architecture: str
     explanation_layer: str | None
-    maps: bool
+    evidence: bool
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ _MEMBER = {
         "null or a name of up to 200 printable characters",
         lambda value: value is None or (isinstance(value, str) and 1 <= len(value) <= 200 and value.isprintable()),
     ),
-    "maps": Rule("true or false", lambda value: isinstance(value, bool)),
+    "evidence": Rule("true or false", lambda value: isinstance(value, bool)),
 }
 
 

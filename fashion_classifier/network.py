@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Semaphore
 
@@ -65,30 +66,40 @@ class Network:
         if taken != [inputs] or given.count(outputs) != 1:
             shapes, needed = [*taken, *given], [inputs, outputs]
             raise InvalidBundleError(path.parent, f"{path.name} has the shapes {shapes}, needed are {needed}.")
-        self._answer = given.index(outputs)
-        kinds = entries[0]["dtype"].__name__, exits[self._answer]["dtype"].__name__
+        answer = given.index(outputs)
+        kinds = entries[0]["dtype"].__name__, exits[answer]["dtype"].__name__
         if kinds != ("float32", "float32"):
             raise InvalidBundleError(path.parent, f"{path.name} takes {kinds[0]} and gives {kinds[1]}, needed is float32.")
+        self._ends = [answer, *(place for place in range(len(given)) if place != answer)]
+        self.further: list[tuple[int, ...]] = [given[place] for place in self._ends[1:]]
 
     def run(self, inputs: Float32Array) -> Float32Array:
         """The network's answer to a batch of any size: (n, ...) -> (n, ...) float32.
 
         A run a row: all in one run would be no faster, and keep n times the memory.
         """
-        try:
-            others = [_pool.submit(self._run_one, row) for row in inputs[1:]]
-        except RuntimeError:  # the main thread has ended: no pool takes work any more, but other threads may go on
-            outputs = [self._run_one(row) for row in inputs]
-        else:
-            outputs = [*map(self._run_one, inputs[:1]), *(other.result() for other in others)]
-        return np.array(outputs, np.float32).reshape(len(inputs), *self._outputs[1:])
+        return self._run(inputs, 0, self._outputs)
 
-    def _run_one(self, row: Float32Array) -> Float32Array:
+    def run_further(self, inputs: Float32Array, output: int = 0) -> Float32Array:
+        """As `run`, one of the outputs of other shapes, which `further` lists."""
+        return self._run(inputs, output + 1, self.further[output])
+
+    def _run(self, inputs: Float32Array, end: int, shape: tuple[int, ...]) -> Float32Array:
+        run = partial(self._run_one, end)
+        try:
+            others = [_pool.submit(run, row) for row in inputs[1:]]
+        except RuntimeError:  # the main thread has ended: no pool takes work any more, but other threads may go on
+            outputs = [run(row) for row in inputs]
+        else:
+            outputs = [*map(run, inputs[:1]), *(other.result() for other in others)]
+        return np.array(outputs, np.float32).reshape(len(inputs), *shape[1:])
+
+    def _run_one(self, end: int, row: Float32Array) -> Float32Array:
         with _turn, self._interpreter() as interpreter:
             interpreter.set_tensor(interpreter.get_input_details()[0]["index"], row[np.newaxis])
             interpreter.invoke()
-            answer: Float32Array = interpreter.get_tensor(interpreter.get_output_details()[self._answer]["index"])[0]
-        return answer
+            output: Float32Array = interpreter.get_tensor(interpreter.get_output_details()[self._ends[end]]["index"])[0]
+        return output
 
     @contextmanager
     def _interpreter(self) -> Iterator[Interpreter]:

@@ -1,10 +1,18 @@
 """What the network says of a picture."""
 
+import base64
+import html
+import io
 from dataclasses import dataclass
 from typing import Any
 
+from PIL import Image
+
 from fashion_classifier.bundle import Bundle
 from fashion_classifier.preprocessing import CanonicalImage
+
+SHOWN = 5  # names in a notebook
+SHOWN_SIDE = 320  # px of the picture there, at most
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,6 +35,23 @@ class Prediction:
 
     def __repr__(self) -> str:
         return f"Prediction({self.label!r}, confidence={self.confidence:.3f}{', uncertain' if self.uncertain else ''})"
+
+    def _repr_html_(self) -> str:
+        """Picture, name and bars, for notebooks."""
+        rows = "".join(
+            f"<tr><td>{html.escape(label)}</td><td><meter value='{probability:.3f}' style='width: 12em'></meter></td>"
+            f"<td>{probability:.1%}</td></tr>"
+            for label, probability in self.top(SHOWN)
+        )
+        doubt = " (not sure)" if self.uncertain else ""
+        picture = f"<img src='data:image/png;base64,{self._thumbnail()}' alt='' style='max-height: 10em'>"
+        return f"<div>{picture}<p><b>{html.escape(self.label)}</b>{doubt}</p><table>{rows}</table></div>"
+
+    def _thumbnail(self) -> str:
+        picture, file = Image.fromarray(self.image.photo), io.BytesIO()
+        picture.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+        picture.save(file, "png")
+        return base64.b64encode(file.getvalue()).decode()
 
     @property
     def label(self) -> str:

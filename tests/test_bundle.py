@@ -100,8 +100,8 @@ def test_a_bundle_needs_a_network_for_segmentation(folder: Path) -> None:
 
 
 def test_networks_are_those_that_are_used(tiny_bundles: dict[str, Path]) -> None:
-    always = {"segmentation.tflite", "thumbnail.keras", "thumbnail.tflite"}
+    always = {"segmentation.tflite", "thumbnail.tflite"}
     assert set(Bundle(tiny_bundles["thumbnail"]).networks) == always
-    assert set(Bundle(tiny_bundles["one look"]).networks) == always | {"photo.keras", "photo.tflite"}
-    of_two = {"photo-garment.keras", "photo-garment.tflite", "photo-garment-mirrored.tflite"}  # the first explains both
+    assert set(Bundle(tiny_bundles["one look"]).networks) == always | {"photo.tflite"}
+    of_two = {"photo-garment.tflite", "photo-garment-mirrored.tflite"}
     assert set(Bundle(tiny_bundles["two looks"]).networks) == always | of_two

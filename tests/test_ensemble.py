@@ -67,9 +67,17 @@ def test_a_form_is_rendered_once(tiny_bundles: dict[str, Path], monkeypatch: pyt
     np.testing.assert_array_equal(one, other)
 
 
+def test_a_network_without_the_evidence_that_it_should_have_is_refused(tiny_bundles: dict[str, Path]) -> None:
+    bundle = Bundle(tiny_bundles["thumbnail"])
+    (member,) = bundle.manifest.experts["thumbnail"].members
+    problem = r"thumbnail\.tflite has the further outputs \[\], needed is one \(1, rows, columns, 10\)\.$"
+    with pytest.raises(InvalidBundleError, match=problem):
+        Ensemble(bundle.path, [replace(member, evidence=True)], bundle.read)
+
+
 def test_a_network_for_another_form_is_refused(tiny_bundles: dict[str, Path]) -> None:
     bundle = Bundle(tiny_bundles["thumbnail"])
-    member = Member("garment", "thumbnail.tflite", "thumbnail.keras", "tiny", None, maps=False)
+    member = Member("garment", "thumbnail.tflite", "thumbnail.keras", "tiny", None, evidence=False)
     problem = (
         r"thumbnail\.tflite has the shapes \[\(1, 28, 28, 1\), \(1, 10\)\], needed are \[\(1, 192, 192, 4\), \(1, 10\)\]\."
     )

@@ -112,7 +112,7 @@ PLACE = "experts.photo.temperature"
         ({"experts__photo__members__1": "x"}, "has 'x' for experts.photo.members[1]; allowed is an object."),
         (
             {"experts__photo__members__1": {"form": "plain"}},
-            "lacks ['architecture', 'explanation_layer', 'file', 'keras', 'maps'] and has unknown [] in experts.photo.",
+            "lacks ['architecture', 'evidence', 'explanation_layer', 'file', 'keras'] and has unknown [] in experts.photo.",
         ),
         (
             {"experts__photo__members__1__form": "sketch"},
@@ -144,15 +144,15 @@ PLACE = "experts.photo.temperature"
             r"has '\x00' for experts.photo.members[1].explanation_layer; allowed is null or a name of up to 200 printable char",
         ),
         ({"experts__photo__members__1__explanation_layer": ""}, "has '' for experts.photo.members[1].explanation_layer; all"),
-        ({"experts__photo__members__1__maps": 1}, "has 1 for experts.photo.members[1].maps; allowed is true or false."),
+        ({"experts__photo__members__1__evidence": 1}, "has 1 for experts.photo.members[1].evidence; allowed is true or false."),
         ({"surprise": 1}, "lacks [] and has unknown ['surprise']."),
         (
             {"format": 5},
-            "has format 5, this package reads 7. It was made for an older version of this package: use that one, or another",
+            "has format 5, this package reads 8. It was made for an older version of this package: use that one, or another",
         ),
-        ({"format": 8}, "has format 8, this package reads 7. It was made for a newer version of this package: update fashion-"),
-        ({"format": 6.0}, "has format 6.0, this package reads 7."),
-        ({"format": None}, "has format None, this package reads 7."),
+        ({"format": 9}, "has format 9, this package reads 8. It was made for a newer version of this package: update fashion-"),
+        ({"format": 6.0}, "has format 6.0, this package reads 8."),
+        ({"format": None}, "has format None, this package reads 8."),
     ],
     ids=lambda value: str(value)[:60],
 )
@@ -168,7 +168,7 @@ def test_what_a_manifest_must_not_say(folder: Path, values: dict[str, Any], mess
     [
         (b"version: 1", r"is not JSON: Expecting value: line 1 column 1 (char 0)."),
         (b"\xff{}", "is not JSON: "),
-        (b"[]", "has format 'list', this package reads 7."),
+        (b"[]", "has format 'list', this package reads 8."),
         (b'{"format": ' + b"[" * 200_000, "nests lists and objects too deeply; three or four levels are enough."),
         (b'{"format": ' + b"1" * 5_000 + b"}", "is not JSON: Exceeds the limit (4300 digits) for integer string conversion"),
         (b" " * (MOST_BYTES + 1), "has more than 1,000,000 bytes, the most that is allowed."),

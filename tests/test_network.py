@@ -68,13 +68,15 @@ def test_a_file_that_is_no_network_is_refused(tmp_path: Path, content: bytes) ->
 
 
 def test_the_answer_is_known_by_its_shape_among_other_outputs(tiny_bundles: dict[str, Path]) -> None:
-    path = tiny_bundles["one look"] / "photo.tflite"  # its second output are maps
+    path = tiny_bundles["one look"] / "photo.tflite"  # its second output is the evidence
     inputs = np.random.default_rng(0).uniform(-1, 1, (3, 192, 192, 4)).astype(np.float32)
-    logits = Network(path, inputs=(1, 192, 192, 4), outputs=(1, 10)).run(inputs)
-    maps = Network(path, inputs=(1, 192, 192, 4), outputs=(1, 4, 4, 4)).run(inputs)
-    assert (logits.shape, maps.shape) == ((3, 10), (3, 4, 4, 4))
-    network = keras.models.load_model(path.with_suffix(".keras"), compile=False)
-    np.testing.assert_allclose(logits, network.predict(inputs, verbose=0), rtol=1e-4, atol=1e-3)
+    network = Network(path, inputs=(1, 192, 192, 4), outputs=(1, 10))
+    logits, evidence = network.run(inputs), network.run_further(inputs)
+    assert network.further == [(1, 4, 4, 10)]
+    assert (logits.shape, evidence.shape) == ((3, 10), (3, 4, 4, 10))
+    np.testing.assert_array_equal(evidence, Network(path, inputs=(1, 192, 192, 4), outputs=(1, 4, 4, 10)).run(inputs))
+    stored = keras.models.load_model(path.with_suffix(".keras"), compile=False)
+    np.testing.assert_allclose(logits, stored.predict(inputs, verbose=0), rtol=1e-4, atol=1e-3)
 
 
 def test_what_was_read_of_a_file_is_loaded_and_not_the_file(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_upload_read_and_explain(page: Page) -> None:
     for element in ("#isolated", "#seen", "#thumbnail", "#overlay"):
         page.locator(element).scroll_into_view_if_needed()  # pictures are loaded when they come near
         expect(page.locator(f"{element} img")).to_be_visible()
-    expect(page.locator("#comment")).to_have_text(f"Red speaks most for {expected.label}.")
+    expect(page.locator("#comment")).to_have_text(f"What is brightest speaks most for {expected.label}.")
     expect(page.locator("#version")).to_contain_text(f"Model {expected.model_version}")
     # nothing sticks out sideways
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
@@ -77,7 +77,7 @@ def test_an_example_another_target_and_a_bad_file(page: Page, tmp_path: Path) ->
     page.locator(".gallery-item").nth(1).click()
     expected = predict("examples/trouser.jpg")
     expect(verdict(page)).to_have_text(f"{expected.label}, {expected.confidence:.0%}")
-    expect(page.locator("#comment")).to_have_text(f"Red speaks most for {expected.label}.")
+    expect(page.locator("#comment")).to_have_text(f"What is brightest speaks most for {expected.label}.")
 
     page.locator("#target input").click()
     page.get_by_role("option", name="Dress").click()
@@ -109,7 +109,7 @@ def test_the_map_is_of_the_picture_that_came_last(page: Page, monkeypatch: pytes
     page.locator(".gallery-item").nth(3).click()
     expect(verdict(page)).to_contain_text("Dress")
     go_on.set()
-    expect(page.locator("#comment")).to_have_text("Red speaks most for Dress.")
+    expect(page.locator("#comment")).to_have_text("What is brightest speaks most for Dress.")
 
 
 @ONCE
@@ -128,7 +128,7 @@ def test_a_picture_that_browsers_do_not_show_is_shown_nevertheless(page: Page, t
     expected = predict("tests/fixtures/shirt.heic")
     page.locator("#picture input[type=file]").set_input_files("tests/fixtures/shirt.heic")
     expect(verdict(page)).to_have_text(f"{expected.label}, {expected.confidence:.0%}")
-    expect(page.locator("#comment")).to_have_text(f"Red speaks most for {expected.label}.")
+    expect(page.locator("#comment")).to_have_text(f"What is brightest speaks most for {expected.label}.")
     expect(page.locator("#picture img")).to_have_js_property("naturalWidth", 240)
     expect(page.locator("#picture img")).to_have_js_property("naturalHeight", 320)
 
@@ -189,7 +189,7 @@ def test_every_garment_is_named_by_a_chip_and_by_a_tap(page: Page, outfit: Path)
     page.locator("#garments input").nth(1).focus()
     page.keyboard.press("Space")  # as who has no pointer
     expect(verdict(page)).to_have_text(f"{second.label}, {second.confidence:.0%}")
-    expect(page.locator("#comment")).to_have_text(f"Red speaks most for {second.label}.")
+    expect(page.locator("#comment")).to_have_text(f"What is brightest speaks most for {second.label}.")
 
     for element, meant in (("#isolated", first), ("#picture", second)):
         point = innermost(meant.image.mask)
@@ -201,7 +201,7 @@ def test_every_garment_is_named_by_a_chip_and_by_a_tap(page: Page, outfit: Path)
 
 def test_one_garment_has_no_chips(page: Page) -> None:
     page.locator(".gallery-item").nth(1).click()
-    expect(page.locator("#comment")).to_have_text("Red speaks most for Trouser.")
+    expect(page.locator("#comment")).to_have_text("What is brightest speaks most for Trouser.")
     expect(page.locator("#garments")).to_be_hidden()
 
 

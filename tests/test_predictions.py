@@ -1,9 +1,13 @@
+import base64
 import dataclasses
+import io
 import json
 import pickle
+import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fashion_classifier import LABELS, Prediction, canonicalize
 from fashion_classifier.bundle import DEFAULT_MODEL, Bundle
@@ -24,6 +28,22 @@ def test_label_and_confidence(prediction: Prediction) -> None:
 def test_repr_is_short(prediction: Prediction) -> None:
     assert repr(prediction) == "Prediction('Shirt', confidence=0.500)"
     assert repr(dataclasses.replace(prediction, typicality=0)) == "Prediction('Shirt', confidence=0.500, uncertain)"
+
+
+def test_a_notebook_shows_picture_name_and_bars(prediction: Prediction) -> None:
+    shown = prediction._repr_html_()
+    assert "<b>Shirt</b><" in shown
+    assert "<td>Coat</td><td><meter value='0.300' style='width: 12em'></meter></td><td>30.0%</td>" in shown
+    assert "Sandal" not in shown
+    (encoded,) = re.findall("src='data:image/png;base64,([^']+)'", shown)
+    with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
+        assert picture.size == (28, 28)
+    assert "<b>Shirt</b> (not sure)<" in dataclasses.replace(prediction, typicality=0)._repr_html_()
+
+
+def test_a_notebook_shows_names_as_they_are(prediction: Prediction) -> None:
+    named = dataclasses.replace(prediction, probabilities={"<b>&'": 1.0} | dict.fromkeys("abcdefghi", 0.0))
+    assert "<td>&lt;b&gt;&amp;&#x27;</td>" in named._repr_html_()
 
 
 def test_top(prediction: Prediction) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from fashion_classifier import (
-    Explanation,
     ExplanationError,
     FashionClassifier,
     FashionClassifierError,
@@ -23,9 +22,9 @@ from fashion_classifier import (
     InvalidImageError,
     InvalidReferenceError,
     ModelIntegrityError,
+    explain,
     predict,
 )
-from fashion_classifier.preprocessing import SIZE
 from tests.patience import PATIENCE
 
 PHOTO = "examples/dress.jpg"
@@ -64,7 +63,8 @@ def test_errors_pass(error: FashionClassifierError, again: Callable[[Any], Any])
 @pytest.mark.parametrize("again", COPIES, ids=["pickle", "deepcopy", "copy"])
 def test_answers_and_classifiers_pass(again: Callable[[Any], Any]) -> None:
     prediction = predict(PHOTO)
-    explanation = Explanation(prediction, "Dress", "gradcam", np.ones((4, 4), np.float32), np.ones((SIZE, SIZE), np.float32))
+    explanation = explain(prediction, method="gradcam")
+    assert again(explanation).faithfulness == explanation.faithfulness
     for received in (again(prediction), again(explanation).prediction):
         assert received.to_dict() == prediction.to_dict()
         np.testing.assert_array_equal(received.image.photo, prediction.image.photo)
@@ -134,13 +134,28 @@ def test_a_thread_that_outlives_the_main_thread_predicts() -> None:
     assert in_a_process_of_its_own(OUTLIVES, PHOTO) == "Dress\n"
 
 
+WITHOUT_TENSORFLOW = """
+import sys
+from fashion_classifier import explain, predict
+
+for picture in sys.argv[1:]:
+    for options in ({"looks": 10}, {"method": "gradcam"}, {"method": "gradcam", "against": "Bag"}):
+        explain(predict(picture), target="Coat", **options).sentence
+print([name for name in ("tensorflow", "keras", "tf_keras_vis", "matplotlib") if name in sys.modules])
+"""
+
+
+def test_the_default_and_gradcam_load_no_tensorflow() -> None:
+    assert in_a_process_of_its_own(WITHOUT_TENSORFLOW, PHOTO, "examples/fashion-mnist-bag.png") == "[]\n"
+
+
 FORK_WITH_TENSORFLOW = """
 import multiprocessing, sys
 from fashion_classifier import ExplanationError, explain, predict
 
 def answer(prediction):
     try:
-        explain(prediction)
+        explain(prediction, method="gradcam++")
     except ExplanationError as error:
         print(error, flush=True)
 

@@ -13,6 +13,7 @@ from fashion_classifier.bundle import MANIFEST, SEGMENTATION_MODEL, TRAINING, sh
 from fashion_classifier.forms import FORMS
 from fashion_classifier.manifest import FORMAT, PREPROCESSING_VERSION, Expert, ExpertName, FormName, Member
 from fashion_classifier.segmentation import MAPS, SIDE
+from train.networks.evidence import add_evidence
 
 FORMS_OF_THUMBNAILS: tuple[FormName, ...] = ("canonical",)
 FORMS_OF_PHOTOS: dict[str, tuple[FormName, ...]] = {
@@ -20,7 +21,7 @@ FORMS_OF_PHOTOS: dict[str, tuple[FormName, ...]] = {
     "one look": ("garment",),
     "two looks": ("garment", "garment mirrored"),
 }
-WITH_MAPS: tuple[FormName, ...] = ("garment",)
+WITH_EVIDENCE: tuple[FormName, ...] = ("garment",)
 RUN = {"recipe": {"epochs": 1}, "data": {"training": 7}, "command": "python -m train.tiny", "versions": {"keras": "3"}}
 
 
@@ -30,10 +31,10 @@ def write_bundles(folder: Path) -> dict[str, Path]:
     networks.mkdir()
     _dark_is_garment().export(networks / SEGMENTATION_MODEL, format="litert", verbose=False)
     for seed, form in enumerate(FORMS_OF_THUMBNAILS + sum(FORMS_OF_PHOTOS.values(), ())):
-        network = _network(FORMS[form].shape, seed)
+        network = _network(FORMS[form].shape, seed, pooled=form in WITH_EVIDENCE)
         network.save(networks / f"{form}.keras")
-        maps = [network.get_layer("maps").output] if form in WITH_MAPS else []
-        keras.Model(network.inputs, [*maps, network.output]).export(networks / f"{form}.tflite", format="litert", verbose=False)
+        network.export(networks / f"{form}.tflite", format="litert", verbose=False)
+        assert add_evidence(networks / f"{form}.tflite") == (form in WITH_EVIDENCE)
     return {kind: _bundle(folder / kind.replace(" ", "-"), networks, forms) for kind, forms in FORMS_OF_PHOTOS.items()}
 
 
@@ -58,7 +59,7 @@ def _expert(out: Path, networks: Path, forms: tuple[FormName, ...], name: Expert
         stem = name if len(forms) == 1 else f"{name}-{form.replace(' ', '-')}"
         for ending in (".keras", ".tflite"):
             shutil.copy(networks / f"{form}{ending}", out / f"{stem}{ending}")
-        members.append(Member(form, f"{stem}.tflite", f"{stem}.keras", "tiny", "maps", maps=form in WITH_MAPS))
+        members.append(Member(form, f"{stem}.tflite", f"{stem}.keras", "tiny", "maps", evidence=form in WITH_EVIDENCE))
     return Expert(1.0, 0.0, (0.0, 1.0), tuple(members))  # all that is as likely as chance is typical
 
 
@@ -88,12 +89,13 @@ def put(folder: Path, name: str, content: bytes) -> None:
     change(folder, files=files | {name: sha256(folder / name)})
 
 
-def _network(shape: tuple[int, int, int], seed: int) -> keras.Model:
-    """A linear network of what differs within each of sixteen squares of a picture."""
+def _network(shape: tuple[int, int, int], seed: int, *, pooled: bool) -> keras.Model:
+    """A network of what differs within each of sixteen squares of a picture: linear, or of the positive part's mean."""
     inputs = keras.Input(shape)
     side = shape[0] // 4
-    x = keras.layers.Conv2D(4, side, strides=side, name="maps")(inputs)
-    network = keras.Model(inputs, keras.layers.Dense(len(LABELS))(keras.layers.Flatten()(x)))
+    x = keras.layers.Conv2D(4, side, strides=side, activation="relu" if pooled else None, name="maps")(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x) if pooled else keras.layers.Flatten()(x)
+    network = keras.Model(inputs, keras.layers.Dense(len(LABELS))(x))
     rng = np.random.default_rng(seed)
     kernel, offset, dense, bias = (rng.normal(size=weights.shape) for weights in network.get_weights())
     kernel = (kernel - kernel.mean(axis=(0, 1, 2))) / side

@@ -1,10 +1,11 @@
 """Publish the page as a Hugging Face Space, on a pinned version of the model.
 
-    python -m train.deploy_space owner/space --model owner/name@v1.2.0 [--dry-run FOLDER]
+    python -m train.deploy_space owner/space --model owner/name@v1.2.0 [--with-tensorflow] [--dry-run FOLDER]
 
 The Space gets what it needs to run and to install the package from it, and nothing else. It loads the model's commit while it
-is built, so that it starts without asking the Hub. Give an older version to roll back, or no --model to use the one that the
-package carries. The token is the one of huggingface_hub: `hf auth login`, or HF_TOKEN.
+is built, so that it starts without asking the Hub. TensorFlow, which only further methods of explanation need, is left
+out unless --with-tensorflow keeps it. Give an older version to roll back, or no --model to use the one that the package
+carries. The token is the one of huggingface_hub: `hf auth login`, or HF_TOKEN.
 """
 
 import shutil
@@ -25,9 +26,10 @@ from train.commands import command_parser
 
 ROOT = Path(__file__).parent.parent
 CONTENT = ("app.py", "fashion_classifier", "examples", "report", "pyproject.toml", "LICENSE")
-EXTRAS = ("app", "explain")  # of the package, that the page needs
+APP, EXPLAIN = "app", "explain"  # extras of the package: what the page needs, and what further explanations need
 TEMPLATE, PRIVACY = (Path(__file__).parent / name for name in ("space.md", "privacy.md"))
 LEFT_OUT = ("__pycache__", "*.pyi", "errors-*")  # contact sheets of errors show people who were not asked
+FOR_TENSORFLOW = "*.keras"
 FOR_THUMBNAILS = "Names the garment in an image of Fashion-MNIST's kind"  # at most 60 characters
 NO_PAID_PLAN = (
     "The Hub asks for a paid plan before it makes this Space (HTTP 402). Make it by hand on the website, choose a plan, or "
@@ -36,13 +38,14 @@ NO_PAID_PLAN = (
 TOO_FEW_RIGHTS = "Your token may not write to {space} (HTTP {status}). Sign in with `hf auth login` and a token that may."
 
 
-def stage(folder: Path, space: str, model: tuple[str, Bundle] | None = None) -> None:
+def stage(folder: Path, space: str, model: tuple[str, Bundle] | None = None, *, with_tensorflow: bool = False) -> None:
     """Write the Space's files.
 
     Args:
         folder: Is made, or must be empty.
         space: "owner/space".
         model: Name on the Hub and the verified bundle to preload.
+        with_tensorflow: Whether it can do the methods of explanation that need TensorFlow.
 
     Raises:
         FileExistsError: The folder holds something.
@@ -50,29 +53,31 @@ def stage(folder: Path, space: str, model: tuple[str, Bundle] | None = None) -> 
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; give a new or an empty folder.")
+    left_out = LEFT_OUT if with_tensorflow else (*LEFT_OUT, FOR_TENSORFLOW)
     for name in CONTENT:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(*LEFT_OUT))
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(*left_out))
         else:
             shutil.copy2(source, folder / name)
-    (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in requirements()))
+    (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in requirements(with_tensorflow=with_tensorflow)))
     card = RepoCard.load(ROOT / "README.md", ignore_metadata_errors=True)
     card.text = readme(space, model)
     if model is not None and "photo" not in model[1].manifest.experts:
         card.data["short_description"] = FOR_THUMBNAILS
     if model is not None:
         repo, bundle = model
-        files = ",".join([MANIFEST, *bundle.manifest.files])
+        files = ",".join([MANIFEST, *(bundle.manifest.files if with_tensorflow else bundle.networks)])
         card.data["preload_from_hub"] = [f"{repo} {files} {bundle.commit}"]
         card.data["models"] = [repo]
     card.save(folder / "README.md")
 
 
-def requirements() -> list[str]:
+def requirements(*, with_tensorflow: bool = False) -> list[str]:
     """What app.py needs: neither training nor tests."""
+    extras = (APP, EXPLAIN) if with_tensorflow else (APP,)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return sorted([*project["dependencies"], *(line for name in EXTRAS for line in project["optional-dependencies"][name])])
+    return sorted([*project["dependencies"], *(line for name in extras for line in project["optional-dependencies"][name])])
 
 
 def readme(space: str, model: tuple[str, Bundle] | None) -> str:
@@ -93,19 +98,20 @@ def readme(space: str, model: tuple[str, Bundle] | None) -> str:
     return text
 
 
-def deploy(space: str, model: tuple[str, Bundle] | None) -> str:
+def deploy(space: str, model: tuple[str, Bundle] | None, *, with_tensorflow: bool = False) -> str:
     """Make or update the Space; returns its address.
 
     Args:
         space: "owner/space".
         model: As for `stage`.
+        with_tensorflow: Likewise.
 
     Raises:
         HubError: The Hub cannot be reached or refuses.
     """
     api = HfApi()
     with tempfile.TemporaryDirectory() as staged, hub_errors(space):
-        stage(Path(staged), space, model)
+        stage(Path(staged), space, model, with_tensorflow=with_tensorflow)
         address = api.create_repo(space, repo_type="space", space_sdk="gradio", exist_ok=True)
         version = f"model {model[1].manifest.version}" if model else "the embedded model"
         api.upload_folder(
@@ -128,6 +134,7 @@ def main() -> int:
     parser = command_parser(__doc__)
     parser.add_argument("space", help="owner/space")
     parser.add_argument("--model", metavar="OWNER/NAME@REVISION", help="without it the Space uses the embedded model")
+    parser.add_argument("--with-tensorflow", action="store_true", help="keep the methods of explanation that need TensorFlow")
     parser.add_argument("--dry-run", type=Path, metavar="FOLDER", help="write the Space's files there and upload nothing")
     arguments = parser.parse_args()
     try:
@@ -136,10 +143,10 @@ def main() -> int:
             repo, revision = parse_reference(arguments.model)
             model = repo, load(repo, revision)
         if arguments.dry_run:
-            stage(arguments.dry_run, arguments.space, model)
+            stage(arguments.dry_run, arguments.space, model, with_tensorflow=arguments.with_tensorflow)
             print(f"The files of the Space are in {arguments.dry_run}.")
         else:
-            print(deploy(arguments.space, model))
+            print(deploy(arguments.space, model, with_tensorflow=arguments.with_tensorflow))
     except (FashionClassifierError, FileExistsError) as error:
         print(_explained(error, arguments.space), file=sys.stderr)
         return 1

@@ -63,6 +63,7 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
     data, report = sources.options("data"), ("--out", f"{out / 'report'}")
     moment = ("--epochs", "1") if smoke else ()  # the last of two equal options counts
     batches = (*moment, "--batches", "2") if smoke else ()
+    few = ("--thumbnails", "2") if smoke else ()
     bundle, photos = f"{out / 'bundle'}", f"{out / 'photos'}"
     segmentation, orientation = f"{out / 'segmentation'}", f"{out / 'orientation'}"
 
@@ -103,6 +104,7 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
         Step("train.reports.photos", (bundle, *measured, *report)),
         Step("train.reports.outfits", (bundle, *sources.options("street", "people"), *report)),
         Step("train.reports.typicality", (bundle, *sources.options("photos", "shop", "things"), *data, *report)),
+        Step("train.reports.explanations", (bundle, *sources.options("photos", "street"), *data, *report, *few)),
         *compared,
     ]
 

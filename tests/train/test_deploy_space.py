@@ -83,7 +83,7 @@ def test_dry_run_writes_what_a_space_needs(
     assert not any(name.startswith(("tests/", "train/", "docs/", ".")) or "__pycache__" in name for name in staged)
     card = RepoCard.load(tmp_path / "space" / "README.md")
     assert card.data["sdk"] == "gradio"
-    names = ",".join([MANIFEST, *Bundle(bundle).manifest.files])
+    names = ",".join([MANIFEST, *Bundle(bundle).networks])
     assert card.data["preload_from_hub"] == [f"{MODEL} {names} {published}"]
     assert card.text.strip().startswith("# Fashion classifier")
     assert "docs/" not in card.text
@@ -100,8 +100,20 @@ def test_dry_run_writes_what_a_space_needs(
     assert "test images" not in card.text  # nothing was measured of this bundle
     lines = (tmp_path / "space" / "requirements.txt").read_text().splitlines()
     assert "gradio==6.31.0" in lines
-    assert not {"pytest", "scikit-learn", "tf_keras", "torch", "ruff"} & {re.split("[=<>]", line)[0] for line in lines}
+    without = {"pytest", "scikit-learn", "tensorflow", "tf-keras-vis", "tf_keras", "torch", "ruff"}
+    assert not without & {re.split("[=<>]", line)[0] for line in lines}
+    assert not any(name.endswith(".keras") for name in staged)
     assert list(loopback.repositories) == [MODEL]  # nothing was made
+
+
+def test_a_space_may_keep_tensorflow(published: str, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ("--with-tensorflow", "--dry-run", str(tmp_path / "space"))
+    assert run(monkeypatch, SPACE, "--model", f"{MODEL}@v1.0.0", *options) == 0
+    lines = (tmp_path / "space" / "requirements.txt").read_text().splitlines()
+    assert {"tensorflow", "tf-keras-vis"} <= {re.split("[=<>]", line)[0] for line in lines}
+    names = ",".join([MANIFEST, *Bundle(bundle).manifest.files])
+    assert RepoCard.load(tmp_path / "space" / "README.md").data["preload_from_hub"] == [f"{MODEL} {names} {published}"]
+    assert "fashion_classifier/default_model/photo.keras" in files(tmp_path / "space")
 
 
 def test_deploy_pins_the_commit_and_a_rollback_is_another_deploy(
@@ -186,7 +198,7 @@ def test_a_space_says_what_its_model_cannot_do(tiny_bundles: dict[str, Path], tm
 
 def test_a_space_installs_what_its_code_imports(published: str, tmp_path: Path) -> None:
     """Every import of the page and the library is Python's own, the library's, or of a package in the Space's list."""
-    deploy_space.stage(tmp_path / "space", SPACE)
+    deploy_space.stage(tmp_path / "space", SPACE, with_tensorflow=True)
     imported = set()
     for path in (tmp_path / "space").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -65,6 +65,7 @@ def test_bundle_of_a_run(runs: list[Path], data: FashionMNIST) -> None:
     assert manifest.version == "0.1.0"
     (member,) = manifest.experts["thumbnail"].members
     assert (member.form, member.architecture, member.explanation_layer) == ("canonical", "cnn", "features")
+    assert not member.evidence  # it flattens its maps
     networks = ["orientation.tflite", "segmentation.tflite", "thumbnail.keras", "thumbnail.tflite"]
     assert sorted(manifest.files) == ["LICENCES.md", "fashion_model.h5", *networks, "training.json"]
     assert manifest.metrics["serving"]["float32"]["test images named differently"] == 0
@@ -82,7 +83,7 @@ def test_bundle_of_a_run(runs: list[Path], data: FashionMNIST) -> None:
 def test_a_dense_network_has_no_maps(runs: list[Path], data: FashionMNIST) -> None:
     prediction = FashionClassifier.from_pretrained(runs[0] / "bundle").predict(data.test.images[0])
     with pytest.raises(ExplanationError, match="has no convolutional layer"):
-        explain(prediction)
+        explain(prediction, method="gradcam")
 
 
 def test_an_export_replaces_nothing_but_a_bundle(runs: list[Path], data: FashionMNIST, tmp_path: Path) -> None:
@@ -236,7 +237,7 @@ def test_an_expert_for_photos(of_photos: Bundle, photo_runs: list[Path]) -> None
         ("garment mirrored", "photo-garment-mirrored.tflite", "photo-garment-mirrored.keras"),
     ]
     assert expert.architecture == "small"
-    assert [member.explanation_layer for member in expert.members] == [FEATURES] * 2
+    assert [(member.explanation_layer, member.evidence) for member in expert.members] == [(FEATURES, True)] * 2
     assert len(expert.energies) == 201
     assert manifest.metrics["photos"]["parameters"] == 2 * small_network().count_params()
     for member, run in zip(expert.members, photo_runs, strict=True):
@@ -306,7 +307,8 @@ def test_half_precision_keeps_the_layers_and_the_answers() -> None:
 
 def test_photos_are_explained(of_photos: Bundle, phone_folder: Path) -> None:
     """Though the network for thumbnails here, a dense one, has no maps."""
-    explanation = explain(FashionClassifier(of_photos).predict(phone_folder / "images" / "0.jpg"), target="Shirt")
+    prediction = FashionClassifier(of_photos).predict(phone_folder / "images" / "0.jpg")
+    explanation = explain(prediction, target="Shirt", method="gradcam")
     assert explanation.on_photo.shape == (160, 120)
     assert np.isfinite(explanation.on_photo).all()
 

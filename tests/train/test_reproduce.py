@@ -36,7 +36,7 @@ def test_the_chain_from_nothing() -> None:
         ("segmentation", "out/segmentation"),
         ("photos", "out/photos"),
         ("export", None),
-        *((f"reports.{name}", None) for name in ("thumbnails", "photos", "outfits", "typicality", "compare")),
+        *((f"reports.{name}", None) for name in ("thumbnails", "photos", "outfits", "typicality", "explanations", "compare")),
     ]
     assert [(step.arguments[0], value(step, "--initial")) for step in listed if step.module == "train.thumbnails"][6:] == [
         ("resnet", None),
@@ -88,6 +88,7 @@ def test_folders_are_options_where_they_are_given() -> None:
         "train.reports.photos": ["photos", "street", "shop", "people", "things"],
         "train.reports.outfits": ["street", "people"],
         "train.reports.typicality": ["photos", "shop", "things", "data"],
+        "train.reports.explanations": ["photos", "street", "data"],
     }
     assert options(SOURCES) == {
         "train.orientation": ["data"],
@@ -98,6 +99,7 @@ def test_folders_are_options_where_they_are_given() -> None:
         "train.reports.photos": ["photos", "street"],
         "train.reports.outfits": ["street"],
         "train.reports.typicality": ["photos", "data"],
+        "train.reports.explanations": ["photos", "street", "data"],
     }
 
 
@@ -105,7 +107,7 @@ def test_a_kept_network_for_thumbnails_is_not_trained() -> None:
     listed = steps(Path("out"), "1.2.0", replace(SOURCES, thumbnails=KEPT))
     assert [step.module.removeprefix("train.") for step in listed] == [
         *("orientation", "segmentation", "photos", "export"),
-        *("reports.thumbnails", "reports.photos", "reports.outfits", "reports.typicality"),
+        *("reports.thumbnails", "reports.photos", "reports.outfits", "reports.typicality", "reports.explanations"),
     ]
     assert listed[3].arguments[:2] == ("kept", "out/bundle")
 
@@ -149,8 +151,8 @@ def test_what_each_step_took_is_added_up(tmp_path: Path, monkeypatch: pytest.Mon
     assert ran == steps(out, "9.9.9", Sources(**given))
     main(command)
     taken = json.loads((out / "steps.json").read_text())
-    assert len(taken) == 8
-    assert list(taken.values()) == [{"hours": 1.0, "core_hours": 1.5}] * 8
+    assert len(taken) == 9
+    assert list(taken.values()) == [{"hours": 1.0, "core_hours": 1.5}] * 9
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
@@ -181,7 +183,8 @@ def test_the_whole_chain_for_a_moment(folders: dict[str, Path], tmp_path: Path) 
     reported = json.loads((out / "report" / "photos.json").read_text())
     assert reported.keys() == {"photos", "street", "shop", "people", "things"}
     assert (out / "report" / "typicality.md").is_file()
+    assert (out / "report" / "explanations.md").is_file()
     assert (out / "report" / "comparison.md").read_text().startswith("# ann, cnn, resnet on the 200 test images")
     taken = json.loads((out / "steps.json").read_text())
-    assert len(taken) == 2 + 2 + 3 + 1 + 1 + 3 + 1 + 5
+    assert len(taken) == 2 + 2 + 3 + 1 + 1 + 3 + 1 + 6
     assert all(step["core_hours"] > 0 for step in taken.values())

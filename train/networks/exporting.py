@@ -32,6 +32,7 @@ from train import photos
 from train.networks import efficientnet
 from train.networks.architectures import FEATURES
 from train.networks.calibration import fair_quantiles, fit_calibration
+from train.networks.evidence import add_evidence
 from train.networks.lineage import (
     Lineage,
     lineage_of_file,
@@ -53,6 +54,7 @@ INT8_MARGIN = 0.001  # validation accuracy that int8 weights may cost
 DISAGREEMENT = 0.005  # share of test images that the two networks for thumbnails may name differently
 LARGEST_DIFFERENCE = 0.05  # of a probability, between the two networks for photos
 MEASURED = ("parameters", "serving")  # of the network for thumbnails, in a manifest's metrics
+POOLS = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
 BATCH = 100  # pictures to a run of a network
 
 Known = tuple[CanonicalImage, npt.NDArray[np.floating]]  # a picture and its target (10,), 1 for every acceptable class
@@ -147,7 +149,7 @@ def _add_thumbnail_expert(
         if recipe["augmentation"]:  # it has seen mirror images
             forms = ("canonical", "canonical mirrored")
     layer = explanation_layer(network)
-    members = [Member(form, "thumbnail.tflite", "thumbnail.keras", architecture, layer, maps=False) for form in forms]
+    members = [Member(form, "thumbnail.tflite", "thumbnail.keras", architecture, layer, evidence=False) for form in forms]
     network.save(out / "thumbnail.keras")
     if hdf5:
         network.save(out / HDF5_MODEL)
@@ -171,6 +173,8 @@ def _add_thumbnail_expert(
         network.export(out / "thumbnail.tflite", format="litert", verbose=False)
     if serving[chosen]["test images named differently"] > DISAGREEMENT * len(test):
         raise ValueError(f"The Keras and the LiteRT network do not agree: {serving[chosen]}.")
+    if add_evidence(out / "thumbnail.tflite"):
+        members = [replace(member, evidence=True) for member in members]
     expert = calibrated_expert(members, served_logits(out, members, validation), data.validation.targets)
     return (
         expert,
@@ -210,7 +214,8 @@ def _add_photo_expert(
         looks = [form, *(look for look in FORMS if look == f"{form} mirrored" and look not in runs)]
         in_half_precision(network).save(out / files[1])
         export_float16(network, out / files[0])
-        seen = [Member(look, *files, network.name, efficientnet.FEATURES, maps=False) for look in looks]
+        evidence = add_evidence(out / files[0])
+        seen = [Member(look, *files, network.name, efficientnet.FEATURES, evidence) for look in looks]
         expected, found = keras_logits(network, looks, images), served_logits(out, seen, images)
         differences.append(float(np.abs(calibrated(expected, 1) - calibrated(found, 1)).max()))
         if differences[-1] > LARGEST_DIFFERENCE:
@@ -325,7 +330,10 @@ def validation_pictures(
 
 
 def explanation_layer(network: keras.Model) -> str | None:
-    """The layer for class activation maps: the one called "features", else the last convolution."""
+    """The layer for class activation maps: the one before global pooling, or called "features", or the last convolution."""
+    pools = [layer for layer in network.layers if isinstance(layer, POOLS)]
+    if pools:
+        return str(next(layer.name for layer in network.layers if layer.output is pools[-1].input))
     names = [layer.name for layer in network.layers]
     convolutions = [layer.name for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
     return FEATURES if FEATURES in names else convolutions[-1] if convolutions else None

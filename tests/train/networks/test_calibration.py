@@ -104,7 +104,7 @@ def test_an_expert_is_calibrated_on_all_sources_alike() -> None:
     z = np.random.default_rng(0).normal(size=(2, 400, 10)) * 3
     targets = np.concatenate([drawn(z[0, :200] / 2), drawn(z[0, 200:], seed=1)])
     sources = np.repeat(["phone", "shop"], 200)
-    members = [Member("garment", "photo.tflite", "photo.keras", "any", None, maps=False)]
+    members = [Member("garment", "photo.tflite", "photo.keras", "any", None, evidence=False)]
     expert = calibrated_expert(members, z, targets, sources)
     # nine times as many pictures of one source change nothing
     more = np.repeat(np.arange(400), np.where(sources == "shop", 9, 1))
