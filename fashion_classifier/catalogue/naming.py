@@ -4,6 +4,7 @@ The workers read and name; what they answer comes back as the content of a finis
 the parts, holds workers back while answers wait, and gives the parts of a worker that died to another.
 """
 
+import logging
 import os
 import pickle
 import time
@@ -112,8 +113,8 @@ def _answers(parts: Sequence[Part], missing: Sequence[int], model: "_Model", wor
     """Each missing part's number, the content of its file and its number of pictures, as they are finished."""
     from ray import data
 
-    context = data.DataContext.get_current()
-    context.enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of each plan and each progress bar
+    data.DataContext.get_current().enable_progress_bars = False
     rows = [{"number": number, "part": pickle.dumps(parts[number])} for number in missing]
     pieces = data.from_items(rows, override_num_blocks=len(rows))  # in memory: who reads files would want a core
     pool = data.ActorPoolStrategy(size=min(workers, len(rows)))

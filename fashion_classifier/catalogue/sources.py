@@ -13,6 +13,7 @@ from pyarrow.fs import FileSelector, FileType
 from fashion_classifier.catalogue.files import (
     ARROW_ERRORS,
     SourceError,
+    absolute,
     file_system,
     first_line,
     is_address,
@@ -58,11 +59,9 @@ def _name(source: Source) -> str:
 
 def _parts(source: Source, rows: int, column: str | None) -> Iterator[Part]:
     if not isinstance(source, str | Path):
-        yield from _listed(
-            "", [path if is_address(path) else str(Path(path).absolute()) for path in map(str, source)], {}, rows
-        )
+        yield from _listed("", [absolute(path) for path in source], {}, rows)
         return
-    place = str(source)
+    place = absolute(source)
     try:
         yield from _in_place(place, rows, column)
     except ARROW_ERRORS as error:

@@ -186,7 +186,7 @@ def ask_rows(classifier: FashionClassifier, source: Source, rows: Sequence[Row],
     return Answers(
         source,
         split,
-        [_answer(row.name, row.group, row.label, row.accepted, classifier.predict(row.path)) for row in plain],
+        [_answer(row.name, row.group, row.label, row.accepted, classifier.predict(row.picture)) for row in plain],
     )
 
 

@@ -1,0 +1,150 @@
+"""What a catalogue costs beside `predict` on lists, on the same cores, and how much memory it takes on the way.
+
+    python -m benchmarks.catalogue_speed --data FASHION_MNIST [--photos FOLDER] [--thumbnails 100000] [--pictures 5000]
+
+Fashion-MNIST's images as PNG in Parquet, repeated, and a folder's photos, repeated as a list. `predict` names lists of the same
+pictures before and after each job, in as many processes at once as the job has workers. Rates are of the time between the first
+and the last answer: starting Ray is told apart. Memory is the proportional set size of this process and all that it started.
+"""
+
+import argparse
+import io
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from itertools import cycle, islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from fashion_classifier.catalogue import name_catalogue
+from fashion_classifier.catalogue.progress import Progress
+from train.pictures.fashion_mnist import load_fashion_mnist
+
+MARKS = (0.1, 0.4, 0.7, 1.0)  # of the pictures, at which memory is looked at
+ON_LISTS = """
+import itertools, sys, time
+import cv2
+cv2.setNumThreads(1)
+from fashion_classifier import predict
+from fashion_classifier.catalogue.sources import plan
+every = (picture for part in plan(sys.argv[1]) for batch in part.read() for picture in batch.pictures)
+pictures = list(itertools.islice(every, int(sys.argv[2])))
+predict(pictures[:3])
+print(flush=True)
+input()
+start = time.perf_counter()
+predict(pictures)
+print(len(pictures) / (time.perf_counter() - start))
+"""
+
+
+def rate_on_lists(source: Path, n: int, processes: int) -> float:
+    """Pictures a second of `predict` on lists of n, in each of some processes that begin together."""
+    command = [sys.executable, "-W", "ignore", "-c", ON_LISTS, str(source), str(n)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    children = [subprocess.Popen(command, text=True, **pipes) for _ in range(processes)]  # type: ignore[call-overload]
+    for child in children:
+        child.stdout.readline()
+    for child in children:
+        child.stdin.write("\n")
+        child.stdin.flush()
+    return statistics.mean(float(child.communicate()[0]) for child in children)
+
+
+def memory() -> int:
+    """Bytes of this process and of all that it started; what they share is counted once."""
+    parents = {int(path.parent.name): _parent(path) for path in Path("/proc").glob("[0-9]*/stat")}
+    family = {int(Path("/proc/self").resolve().name)}
+    while grown := {child for child, parent in parents.items() if parent in family} - family:
+        family |= grown
+    return sum(_share(process) for process in family)
+
+
+def _parent(stat: Path) -> int:
+    try:
+        return int(stat.read_text().rpartition(")")[2].split()[1])
+    except OSError:  # it has ended
+        return 0
+
+
+def _share(process: int) -> int:
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def race(name: str, source: Path, n: int, workers: int, listed: int) -> float:
+    """Name a source between two runs on lists; gives the job's pictures a second."""
+    seen: list[tuple[Progress, int]] = []
+
+    def look(progress: Progress) -> None:
+        due = not seen or progress.pictures >= MARKS[min(len(seen) - 1, len(MARKS) - 1)] * n
+        if due:
+            seen.append((progress, memory()))
+
+    before = rate_on_lists(source, listed, workers)
+    with tempfile.TemporaryDirectory() as out:
+        start = time.monotonic()
+        name_catalogue(source, Path(out) / "out", workers=workers, report=look)
+        whole = time.monotonic() - start
+    after = rate_on_lists(source, listed, workers)
+    (first, _), (last, _) = seen[0], seen[-1]
+    rate = (last.pictures - first.pictures) / (last.seconds - first.seconds)
+    ratio = rate / workers / statistics.mean((before, after))
+    print(f"{name}, n = {n:,}, {workers} workers: {rate / workers:.1f} a second and core in {whole:.0f} s with all its start")
+    print(f"  on lists {before:.1f} before, {after:.1f} after, n = {listed} in each of {workers} processes; ratio {ratio:.2f}")
+    print("  memory:", ", ".join(f"{used / 2**20:.0f} MiB after {at.pictures:,}" for at, used in seen), flush=True)
+    return rate
+
+
+def write_thumbnails(data: Path, n: int, path: Path) -> None:
+    """Fashion-MNIST's images, repeated, as PNG in a Parquet file."""
+    dataset = load_fashion_mnist(data)
+    images = [image for pictures in (dataset.test, dataset.training) for image in pictures.images]
+    schema = pa.schema([("image", pa.binary()), ("number", pa.int64())])
+    with pq.ParquetWriter(path, schema) as file:
+        for first in range(0, n, 1000):
+            numbers = range(first, min(first + 1000, n))
+            pictures = [_png(images[number % len(images)]) for number in numbers]
+            file.write_table(pa.table({"image": pictures, "number": list(numbers)}, schema))
+
+
+def _png(image: object) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, "PNG")  # type: ignore[arg-type]
+    return content.getvalue()
+
+
+def write_list(pictures: Iterable[Path], n: int, path: Path) -> None:
+    path.write_text("\n".join(str(picture.absolute()) for picture in islice(cycle(sorted(pictures)), n)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder with Fashion-MNIST's four files")
+    parser.add_argument("--photos", type=Path, default=Path("examples"))
+    parser.add_argument("--thumbnails", type=int, default=100_000)
+    parser.add_argument("--pictures", type=int, default=5_000)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.data:
+            thumbnails = Path(folder) / "thumbnails.parquet"
+            write_thumbnails(arguments.data, arguments.thumbnails, thumbnails)
+            race("thumbnails", thumbnails, arguments.thumbnails, arguments.workers[-1], 5000)
+        photos = Path(folder) / "photos.txt"
+        write_list(arguments.photos.glob("*.jpg"), arguments.pictures, photos)
+        rates = [race("photos", photos, arguments.pictures, workers, 200) for workers in arguments.workers]
+        print(f"{arguments.workers[-1]} workers to {arguments.workers[0]}: {rates[-1] / rates[0]:.2f} times the rate")
+
+
+if __name__ == "__main__":
+    main()

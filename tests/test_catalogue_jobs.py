@@ -1,0 +1,141 @@
+"""Catalogues that are named by workers of Ray, which are stopped, and whose nodes die."""
+
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from fashion_classifier import FashionClassifier
+from tests.patience import PATIENCE, eventually
+from train.pictures.fashion_mnist import Pictures
+
+pq = pytest.importorskip("pyarrow.parquet")
+pytest.importorskip("ray")
+
+from fashion_classifier.catalogue import SourceError, name_catalogue  # noqa: E402
+from fashion_classifier.catalogue.__main__ import main  # noqa: E402
+from fashion_classifier.catalogue.results import answered  # noqa: E402
+from fashion_classifier.catalogue.sources import plan  # noqa: E402
+
+ROWS = 20  # of a part
+PARTS = 60
+
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory, thumbnails: Pictures) -> Path:
+    """A CSV file of 1,200 thumbnails, one in a hundred of them none."""
+    folder = tmp_path_factory.mktemp("source")
+    for number, image in enumerate(thumbnails.images):
+        Image.fromarray(image).save(folder / f"{number}.png")
+    (folder / "bad.png").write_bytes(b"no picture")
+    lines = [f"{sku:05},{'bad' if sku % 100 == 7 else sku % 200}.png" for sku in range(ROWS * PARTS)]
+    (folder / "list.csv").write_text("\n".join(["sku,path", *lines]))
+    return folder / "list.csv"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(source: Path) -> Rows:
+    """The rows as they are without workers."""
+    classifier = FashionClassifier.from_pretrained()
+    contents = (answered(part, classifier.predict, classifier.bundle)[0] for part in plan(source, rows=ROWS))
+    return [row for content in contents for row in timeless(pq.read_table(io.BytesIO(content)))]
+
+
+def timeless(table: Any) -> Rows:
+    rows: Rows = table.drop_columns(["milliseconds"]).to_pylist()
+    return rows
+
+
+def start(source: Path, out: Path, *options: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "fashion_classifier.catalogue", str(source), "--out", str(out), "--rows", str(ROWS)]
+    return subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(job: "subprocess.Popen[str]") -> str:
+    """What a job prints."""
+    said, errors = job.communicate(timeout=PATIENCE)
+    assert job.returncode == 0, errors
+    return said
+
+
+def parts(out: Path) -> dict[str, int]:
+    """The files that are finished, with the time when they were."""
+    return {path.name: path.stat().st_mtime_ns for path in out.glob("part-*")}
+
+
+@pytest.mark.slow
+def test_one_command_names_a_collection(source: Path, undisturbed: Rows, tmp_path: Path) -> None:
+    said = ended(start(source, tmp_path / "out", "--workers", "1"))
+    assert said.startswith("1,200 pictures, model ")
+    assert ", 12 could not be read\n" in said
+    assert timeless(pq.read_table(tmp_path / "out")) == undisturbed
+    summary = json.loads((tmp_path / "out" / "_summary.json").read_text())
+    assert (summary["pictures"], summary["now"], summary["workers"]) == (1200, 1200, 1)
+    with Image.open(tmp_path / "out" / "_sample.jpg") as sheet:
+        assert sheet.format == "JPEG"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A Ray cluster of a node without cores and two with one each, all on this machine."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ray.cluster_utils import Cluster
+
+        head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": 2**27}
+        started = Cluster(initialize_head=True, head_node_args=head)
+        yield started
+        started.shutdown()
+
+
+@pytest.mark.slow
+def test_a_job_that_is_killed_goes_on_where_it_was(source: Path, undisturbed: Rows, cluster: Any, tmp_path: Path) -> None:
+    cluster.add_node(num_cpus=1, object_store_memory=2**27)
+    out, before = tmp_path / "out", dict[str, int]()
+    for _ in range(3):
+        job = start(source, out, "--address", cluster.address)
+        moment = len(before) + random.randint(1, PARTS // 4)
+        eventually(lambda: len(parts(out)) >= moment or job.poll() is not None)  # noqa: B023 - is called at once
+        job.send_signal(signal.SIGKILL)
+        assert job.wait() == -signal.SIGKILL
+        assert before.items() <= parts(out).items()  # what was there was not named again
+        before = parts(out)
+    said = ended(start(source, out, "--address", cluster.address))
+    assert f"{ROWS * (PARTS - len(before)):,} of them now" in said
+    assert before.items() <= parts(out).items()
+    assert timeless(pq.read_table(out)) == undisturbed
+
+
+@pytest.mark.slow
+def test_a_job_outlives_a_node(source: Path, undisturbed: Rows, cluster: Any, tmp_path: Path) -> None:
+    out, dying = tmp_path / "out", cluster.add_node(num_cpus=1, object_store_memory=2**27)
+    cluster.wait_for_nodes()
+    job = start(source, out, "--address", cluster.address)
+    eventually(lambda: len(parts(out)) >= PARTS // 4 or job.poll() is not None)
+    assert len(parts(out)) < PARTS
+    cluster.remove_node(dying, allow_graceful=False)
+    assert ", 12 could not be read\n" in ended(job)
+    assert timeless(pq.read_table(out)) == undisturbed
+
+
+def test_what_cannot_be_named_is_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path / "none"), "--out", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err == f"'{tmp_path}/none' is not there.\n"
+    with pytest.raises(SourceError, match=r"^The answers cannot be in the source: "):
+        name_catalogue(tmp_path, tmp_path / "out")
+    with pytest.raises(SystemExit):
+        main([str(tmp_path), "--out", str(tmp_path / "out"), "--workers", "none"])
+    assert "argument --workers: takes a whole number of 1 or more, received 'none'" in capsys.readouterr().err
