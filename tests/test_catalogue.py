@@ -1,5 +1,6 @@
 """What a catalogue holds and what is written of it, part by part: without Ray, which `test_catalogue_jobs` starts."""
 
+import dataclasses
 import io
 import json
 import struct
@@ -12,7 +13,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from fashion_classifier import FashionClassifier, predict
+from fashion_classifier import Bundle, FashionClassifier, predict
+from fashion_classifier.bundle import MANIFEST
+from tests.loopback_hub import LoopbackHub, Repository
 from tests.test_exported_members import loaded
 from train.pictures.fashion_mnist import Pictures
 
@@ -180,6 +183,18 @@ def test_addresses_are_shown_without_keys() -> None:
         plan("ftp://key@host/a")
 
 
+def test_a_dataset_on_the_hub_is_read_where_it_is(loopback: LoopbackHub, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"image": [COAT.read_bytes()], "sku": [7]}), tmp_path / "a.parquet")
+    files = {"data/a.parquet": (tmp_path / "a.parquet").read_bytes(), "more/b.jpg": b"b", "README.md": b"# It"}
+    loopback.repositories["datasets/owner/name"] = Repository()
+    loopback.repositories["datasets/owner/name"].commit(files, "Pictures")
+    stored, listed = plan("hf://datasets/owner/name")
+    ((row,), (file,)) = stored.read(), listed.read()
+    assert (row.sources, row.pictures) == (["hf://datasets/owner/name/data/a.parquet#0"], [COAT.read_bytes()])
+    assert file.sources == ["hf://datasets/owner/name/more/b.jpg"]
+    assert file.pictures[0].read() == b"b"  # type: ignore[union-attr]
+
+
 def test_what_is_no_file_here_is_an_error_row() -> None:
     (batch,) = Listed("", ("https://host/a.jpg", "no-such://a/b.jpg")).read()
     assert batch.pictures[0] == "https://host/a.jpg"  # which `predict` refuses with a hint
@@ -241,16 +256,16 @@ def test_one_per_cent_of_bad_files_are_as_many_error_rows(
         assert sheet.size == (8 * 144, 5 * 172)
 
 
-def test_a_folder_takes_the_answers_of_one_job(
-    tmp_path: Path, classifier: FashionClassifier, tiny_bundles: dict[str, Path]
-) -> None:
+def test_a_folder_takes_the_answers_of_one_job(tmp_path: Path, classifier: FashionClassifier) -> None:
     results, parts = Results(str(tmp_path / "out")), plan([COAT, DRESS])
     results.open(parts, classifier.bundle)
     results.open(parts, classifier.bundle)
     with pytest.raises(OtherCatalogueError, match=r"its source, or the rows of a part, were others\. Take another folder\.$"):
         results.open(plan([COAT]), classifier.bundle)
-    with pytest.raises(OtherCatalogueError, match=rf"it was named by the model {classifier.version}, this is 1\.0\.0\. Take"):
-        results.open(parts, FashionClassifier.from_pretrained(tiny_bundles["one look"]).bundle)
+    manifest = dataclasses.replace(classifier.bundle.manifest, version="0.9.0")
+    (tmp_path / MANIFEST).write_text(manifest.to_json())
+    with pytest.raises(OtherCatalogueError, match=rf"it was named by the model {classifier.version}, this is 0\.9\.0\. Take"):
+        results.open(parts, Bundle(tmp_path))
     (tmp_path / "out" / "_catalogue.json").write_text("{")
     with pytest.raises(SourceError, match=r"its _catalogue\.json is damaged"):
         results.open(parts, classifier.bundle)

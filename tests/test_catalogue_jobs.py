@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import random
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from PIL import Image
 
 from fashion_classifier import FashionClassifier
@@ -87,10 +87,18 @@ def test_one_command_names_a_collection(source: Path, undisturbed: Rows, tmp_pat
         assert sheet.format == "JPEG"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def environment() -> Iterator[None]:
+    """Ray tells nobody of its use, and its workers wait for no other program: by itself it makes them nice."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        monkeypatch.setenv("RAY_worker_niceness", "0")
+        yield
+
+
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """A Ray cluster of a node without cores and two with one each, all on this machine."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+def cluster(environment: None) -> Iterator[Any]:
+    """A Ray cluster of a node without cores, to which tests add such with one, all on this machine."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from ray.cluster_utils import Cluster
@@ -129,6 +137,15 @@ def test_a_job_outlives_a_node(source: Path, undisturbed: Rows, cluster: Any, tm
     cluster.remove_node(dying, allow_graceful=False)
     assert ", 12 could not be read\n" in ended(job)
     assert timeless(pq.read_table(out)) == undisturbed
+
+
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_the_cluster_of_the_documentation_is_one_that_ray_launches() -> None:
+    from ray.autoscaler._private.util import prepare_config, validate_config  # what `ray up` calls first
+
+    config = prepare_config(yaml.safe_load(Path("docs/cluster.yaml").read_text()))
+    validate_config(config)
+    assert config["max_workers"] == config["available_node_types"]["worker"]["max_workers"]
 
 
 def test_what_cannot_be_named_is_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
