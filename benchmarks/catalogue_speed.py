@@ -9,6 +9,7 @@ and the last answer: starting Ray is told apart. Memory is the proportional set 
 
 import argparse
 import io
+import os
 import statistics
 import subprocess
 import sys
@@ -135,6 +136,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=5_000)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     arguments = parser.parse_args()
+    os.environ |= {"RAY_worker_niceness": "0"}  # as `predict` has it; by itself Ray's workers wait for other programs
     with tempfile.TemporaryDirectory() as folder:
         if arguments.data:
             thumbnails = Path(folder) / "thumbnails.parquet"
@@ -142,8 +144,11 @@ def main() -> None:
             race("thumbnails", thumbnails, arguments.thumbnails, arguments.workers[-1], 5000)
         photos = Path(folder) / "photos.txt"
         write_list(arguments.photos.glob("*.jpg"), arguments.pictures, photos)
-        rates = [race("photos", photos, arguments.pictures, workers, 200) for workers in arguments.workers]
-        print(f"{arguments.workers[-1]} workers to {arguments.workers[0]}: {rates[-1] / rates[0]:.2f} times the rate")
+        rates = [
+            race("photos", photos, arguments.pictures, workers, 200) for workers in arguments.workers if arguments.pictures
+        ]
+        if rates:
+            print(f"{arguments.workers[-1]} workers to {arguments.workers[0]}: {rates[-1] / rates[0]:.2f} times the rate")
 
 
 if __name__ == "__main__":
