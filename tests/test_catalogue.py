@@ -16,6 +16,7 @@ from PIL import Image
 from fashion_classifier import Bundle, FashionClassifier, predict
 from fashion_classifier.bundle import MANIFEST
 from tests.loopback_hub import LoopbackHub, Repository
+from tests.loopback_s3 import loopback_s3
 from tests.test_exported_members import loaded
 from train.pictures.fashion_mnist import Pictures
 
@@ -193,6 +194,18 @@ def test_a_dataset_on_the_hub_is_read_where_it_is(loopback: LoopbackHub, tmp_pat
     assert (row.sources, row.pictures) == (["hf://datasets/owner/name/data/a.parquet#0"], [COAT.read_bytes()])
     assert file.sources == ["hf://datasets/owner/name/more/b.jpg"]
     assert file.pictures[0].read() == b"b"  # type: ignore[union-attr]
+
+
+def test_a_bucket_is_read_where_it_is(job: Callable[[list[Part]], Results], tmp_path: Path) -> None:
+    objects = {"photos/more/coat.jpg": COAT.read_bytes(), "photos/bad.jpg": b"no", "photos/list.md": b"#", "other/a.jpg": b"a"}
+    with loopback_s3(objects) as query:
+        parts = plan(f"s3://key:secret@bucket/photos?{query}")
+        (tmp_path / "list.txt").write_text(f"s3://key:secret@bucket/photos/more/coat.jpg?{query}\n")
+        bad, coat, listed = rows(job([*parts, *plan(tmp_path / "list.txt")]))
+    assert (bad["source"], coat["source"]) == ("s3://bucket/photos/bad.jpg", "s3://bucket/photos/more/coat.jpg")
+    assert bad["error"] == "The file object (2 bytes) is not an image of a known format, or damaged at its start, b'no'."
+    assert coat["label"] == listed["label"] == "Coat"
+    assert listed["source"] == coat["source"]
 
 
 def test_what_is_no_file_here_is_an_error_row() -> None:

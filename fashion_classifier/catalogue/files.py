@@ -60,8 +60,9 @@ def file_system(place: str) -> tuple[Any, str]:
 
 def shown(place: str, path: str | None = None) -> str:
     """A path in a place's file system as one address, without the access keys that the place may hold."""
-    scheme = ADDRESS.match(place)
-    if scheme is None or (path is not None and is_address(path)):
+    if path is not None and is_address(path):
+        return shown(path)
+    if (scheme := ADDRESS.match(place)) is None:
         return path or place
     if path is None:
         authority, slash, rest = place[scheme.end() :].partition("?")[0].partition("/")
