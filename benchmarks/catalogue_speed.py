@@ -4,7 +4,8 @@
 
 Fashion-MNIST's images as PNG in Parquet, repeated, and a folder's photos, repeated as a list. `predict` names lists of the same
 pictures before and after each job, in as many processes at once as the job has workers. Rates are of the time between the first
-and the last answer: starting Ray is told apart. Memory is the proportional set size of this process and all that it started.
+and the last answer: starting Ray is told apart. There are two: by the clock, and by the processor time of this process and all
+that it started, which is the one to trust where other programs run. Memory is their proportional set size.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import time
 from collections.abc import Iterable
 from itertools import cycle, islice
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -39,14 +41,29 @@ pictures = list(itertools.islice(every, int(sys.argv[2])))
 predict(pictures[:3])
 print(flush=True)
 input()
-start = time.perf_counter()
+start, used = time.perf_counter(), time.process_time()
 predict(pictures)
-print(len(pictures) / (time.perf_counter() - start))
+print(len(pictures) / (time.perf_counter() - start), len(pictures) / (time.process_time() - used))
 """
 
 
-def rate_on_lists(source: Path, n: int, processes: int) -> float:
-    """Pictures a second of `predict` on lists of n, in each of some processes that begin together."""
+class Rates(NamedTuple):
+    """Pictures a second and core: of the clock, and of processor time."""
+
+    clock: float
+    processor: float
+
+
+class Mark(NamedTuple):
+    """Where a job was at a moment: bytes of memory, and seconds of processor time."""
+
+    progress: Progress
+    memory: int
+    processor: float
+
+
+def rates_on_lists(source: Path, n: int, processes: int) -> Rates:
+    """Of `predict` on lists of n, in each of some processes that begin together."""
     command = [sys.executable, "-W", "ignore", "-c", ON_LISTS, str(source), str(n)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     children = [subprocess.Popen(command, text=True, **pipes) for _ in range(processes)]  # type: ignore[call-overload]
@@ -55,23 +72,29 @@ def rate_on_lists(source: Path, n: int, processes: int) -> float:
     for child in children:
         child.stdin.write("\n")
         child.stdin.flush()
-    return statistics.mean(float(child.communicate()[0]) for child in children)
+    return _mean([Rates(*map(float, child.communicate()[0].split())) for child in children])
 
 
-def memory() -> int:
-    """Bytes of this process and of all that it started; what they share is counted once."""
-    parents = {int(path.parent.name): _parent(path) for path in Path("/proc").glob("[0-9]*/stat")}
-    family = {int(Path("/proc/self").resolve().name)}
-    while grown := {child for child, parent in parents.items() if parent in family} - family:
+def _mean(rates: list[Rates]) -> Rates:
+    return Rates(*map(statistics.mean, zip(*rates, strict=True)))
+
+
+def mark(progress: Progress) -> Mark:
+    """What this process and all that it started have and took; memory that they share is counted once."""
+    stats = {int(path.parent.name): _stat(path) for path in Path("/proc").glob("[0-9]*/stat")}
+    family = {os.getpid()}
+    while grown := {child for child, stat in stats.items() if stat and int(stat[1]) in family} - family:
         family |= grown
-    return sum(_share(process) for process in family)
+    ticks = sum(int(tick) for process in family for tick in stats[process][11:15])
+    return Mark(progress, sum(map(_share, family)), ticks / os.sysconf("SC_CLK_TCK"))
 
 
-def _parent(stat: Path) -> int:
+def _stat(path: Path) -> list[str]:
+    """Its fields from the third on; none of a process that has ended."""
     try:
-        return int(stat.read_text().rpartition(")")[2].split()[1])
-    except OSError:  # it has ended
-        return 0
+        return path.read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def _share(process: int) -> int:
@@ -82,28 +105,33 @@ def _share(process: int) -> int:
     return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
-def race(name: str, source: Path, n: int, workers: int, listed: int) -> float:
-    """Name a source between two runs on lists; gives the job's pictures a second."""
-    seen: list[tuple[Progress, int]] = []
+def race(name: str, source: Path, n: int, workers: int, listed: int) -> Rates:
+    """Name a source between two runs on lists."""
+    seen: list[Mark] = []
 
     def look(progress: Progress) -> None:
-        due = not seen or progress.pictures >= MARKS[min(len(seen) - 1, len(MARKS) - 1)] * n
-        if due:
-            seen.append((progress, memory()))
+        if not seen or progress.pictures >= MARKS[min(len(seen) - 1, len(MARKS) - 1)] * n:
+            seen.append(mark(progress))
 
-    before = rate_on_lists(source, listed, workers)
+    before = rates_on_lists(source, listed, workers)
     with tempfile.TemporaryDirectory() as out:
         start = time.monotonic()
         name_catalogue(source, Path(out) / "out", workers=workers, report=look)
         whole = time.monotonic() - start
-    after = rate_on_lists(source, listed, workers)
-    (first, _), (last, _) = seen[0], seen[-1]
-    rate = (last.pictures - first.pictures) / (last.seconds - first.seconds)
-    ratio = rate / workers / statistics.mean((before, after))
-    print(f"{name}, n = {n:,}, {workers} workers: {rate / workers:.1f} a second and core in {whole:.0f} s with all its start")
-    print(f"  on lists {before:.1f} before, {after:.1f} after, n = {listed} in each of {workers} processes; ratio {ratio:.2f}")
-    print("  memory:", ", ".join(f"{used / 2**20:.0f} MiB after {at.pictures:,}" for at, used in seen), flush=True)
-    return rate
+    after = rates_on_lists(source, listed, workers)
+    first, last = seen[0], seen[-1]
+    pictures = last.progress.pictures - first.progress.pictures
+    seconds = (last.progress.seconds - first.progress.seconds) * workers
+    rates = Rates(pictures / seconds, pictures / (last.processor - first.processor))
+    print(f"{name}, n = {n:,}, {workers} workers, {whole:.0f} s with all their start:")
+    for kind, job, *lists in zip(Rates._fields, rates, before, after, strict=True):
+        ratio = job / statistics.mean(lists)
+        print(
+            f"  by the {kind}: {job:.1f} a second and core; on lists {lists[0]:.1f} before and {lists[1]:.1f} after, "
+            f"n = {listed} in each of {workers} processes; ratio {ratio:.2f}"
+        )
+    print("  memory:", ", ".join(f"{at.memory / 2**20:.0f} MiB after {at.progress.pictures:,}" for at in seen), flush=True)
+    return rates
 
 
 def write_thumbnails(data: Path, n: int, path: Path) -> None:
@@ -148,7 +176,9 @@ def main() -> None:
             race("photos", photos, arguments.pictures, workers, 200) for workers in arguments.workers if arguments.pictures
         ]
         if rates:
-            print(f"{arguments.workers[-1]} workers to {arguments.workers[0]}: {rates[-1] / rates[0]:.2f} times the rate")
+            scale = arguments.workers[-1] / arguments.workers[0]
+            gain = scale * rates[-1].clock / rates[0].clock
+            print(f"{arguments.workers[-1]} workers to {arguments.workers[0]}: {gain:.2f} times the rate by the clock")
 
 
 if __name__ == "__main__":

@@ -117,6 +117,23 @@ def test_parquet_files_hold_the_hubs_structs_or_paths(tmp_path: Path) -> None:
     assert next(by_path.read()).pictures == [str(tmp_path / name) for name in "xyz"]
 
 
+def test_a_parquet_file_that_is_damaged_inside_gives_what_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"image": [b"%d" % number for number in range(80)], "sku": range(80)}), path, row_group_size=64)
+    broken = bytearray(path.read_bytes())
+    begin = pq.ParquetFile(path).metadata.row_group(1).column(0).dictionary_page_offset
+    broken[begin : begin + 40] = bytes(40)
+    path.write_bytes(broken)
+    batches = [batch for part in plan(path, rows=60) for batch in part.read()]
+    assert sources(plan(path, rows=60)) == [f"{path}#{number}" for number in range(80)]
+    pictures = [picture for batch in batches for picture in batch.pictures]
+    assert pictures[:64] == [b"%d" % number for number in range(64)]
+    assert {str(picture).partition(": ")[0] for picture in pictures[64:]} == {
+        f"The file {str(path)!r} is damaged from row 64 on"
+    }
+    assert [sku for batch in batches for sku in batch.further["sku"].to_pylist()] == [*range(64), *[None] * 16]
+
+
 @pytest.mark.parametrize("name", ["a.tar", "a.tar.gz"])
 def test_a_tar_file_is_one_part_of_samples(tmp_path: Path, name: str) -> None:
     files = {

@@ -7,7 +7,7 @@ not depend on the number of workers.
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -101,13 +101,20 @@ class Stored:
         with open_parquet(self.place, self.path) as file:
             spans = [(group, start) for group, start, stop in _row_groups(file) if start < end and stop > self.first]
             position = spans[0][1]
-            for batch in file.iter_batches(BATCH, row_groups=[group for group, _ in spans]):
-                begin = max(self.first - position, 0)
-                if begin < batch.num_rows:
-                    yield self._batch(batch.slice(begin, end - position - begin), position + begin)
-                position += batch.num_rows
-                if position >= end:  # the row group may go on
-                    return
+            try:
+                for batch in file.iter_batches(BATCH, row_groups=[group for group, _ in spans]):
+                    begin = max(self.first - position, 0)
+                    if begin < batch.num_rows:
+                        yield self._batch(batch.slice(begin, end - position - begin), position + begin)
+                    position += batch.num_rows
+                    if position >= end:  # the row group may go on
+                        return
+            except ARROW_ERRORS as error:
+                first = max(position, self.first)
+                nulls = [pa.nulls(end - first, column.type) for column in file.schema_arrow]
+                lost = self._batch(pa.record_batch(nulls, file.schema_arrow), first)
+                problem = f"The file {shown(self.place, self.path)!r} is damaged from row {first} on: {first_line(error)}"
+                yield replace(lost, pictures=[Unread(problem, ACCEPTED)] * (end - first))
 
     def _batch(self, rows: Any, first: int) -> Batch:
         name = shown(self.place, self.path)
