@@ -27,6 +27,7 @@ from PIL import Image
 
 from fashion_classifier.catalogue import name_catalogue
 from fashion_classifier.catalogue.progress import Progress
+from fashion_classifier.catalogue.sources import ROWS
 from train.pictures.fashion_mnist import load_fashion_mnist
 
 MARKS = (0.1, 0.4, 0.7, 1.0)  # of the pictures, at which memory is looked at
@@ -116,7 +117,7 @@ def race(name: str, source: Path, n: int, workers: int, listed: int) -> Rates:
     before = rates_on_lists(source, listed, workers)
     with tempfile.TemporaryDirectory() as out:
         start = time.monotonic()
-        name_catalogue(source, Path(out) / "out", workers=workers, report=look)
+        name_catalogue(source, Path(out) / "out", workers=workers, rows=max(20, min(ROWS, n // 50)), report=look)
         whole = time.monotonic() - start
     after = rates_on_lists(source, listed, workers)
     first, last = seen[0], seen[-1]

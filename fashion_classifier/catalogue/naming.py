@@ -119,8 +119,11 @@ def _answers(parts: Sequence[Part], missing: Sequence[int], model: "_Model", wor
     pieces = data.from_items(rows, override_num_blocks=len(rows))  # in memory: who reads files would want a core
     pool = data.ActorPoolStrategy(size=min(workers, len(rows)))
     answers = pieces.map(_Worker, compute=pool, fn_constructor_args=(model,), num_cpus=1)
-    for answer in answers.iter_rows():
-        yield answer["number"], answer["content"], answer["pictures"]
+    for batch in answers.iter_batches(
+        batch_size=None, batch_format="pyarrow", prefetch_batches=0
+    ):  # each as soon as it is there
+        for answer in batch.to_pylist():
+            yield answer["number"], answer["content"], answer["pictures"]
 
 
 @dataclass(frozen=True)
