@@ -23,12 +23,12 @@ from train.pictures.fashion_mnist import Pictures
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from fashion_classifier.catalogue.files import SourceError, is_picture, shown  # noqa: E402
-from fashion_classifier.catalogue.parts import Listed, Part, Shard, Stored, Unread  # noqa: E402
-from fashion_classifier.catalogue.progress import Progress  # noqa: E402
-from fashion_classifier.catalogue.results import OtherCatalogueError, Results, answered, part_name  # noqa: E402
-from fashion_classifier.catalogue.sources import plan  # noqa: E402
-from fashion_classifier.catalogue.summary import contact_sheet, kind_of, summarised  # noqa: E402
+from fashion_classifier.catalogue.files import SourceError, is_picture, shown
+from fashion_classifier.catalogue.parts import Listed, Part, Shard, Stored, Unread
+from fashion_classifier.catalogue.progress import Progress
+from fashion_classifier.catalogue.results import OtherCatalogueError, Results, answered, part_name
+from fashion_classifier.catalogue.sources import plan
+from fashion_classifier.catalogue.summary import contact_sheet, kind_of, summarised
 
 COAT, DRESS, HAT = (Path("examples") / name for name in ("coat.jpg", "dress.jpg", "hat.jpg"))
 

@@ -2,12 +2,14 @@
 
 import io
 import json
+import os
 import random
 import signal
 import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,17 @@ from PIL import Image
 
 from fashion_classifier import FashionClassifier
 from tests.patience import PATIENCE, eventually
+from tests.test_processes import in_a_process_of_its_own
 from train.pictures.fashion_mnist import Pictures
 
 pq = pytest.importorskip("pyarrow.parquet")
 pytest.importorskip("ray")
 
-from fashion_classifier.catalogue import SourceError, name_catalogue  # noqa: E402
-from fashion_classifier.catalogue.__main__ import main  # noqa: E402
-from fashion_classifier.catalogue.results import answered  # noqa: E402
-from fashion_classifier.catalogue.sources import plan  # noqa: E402
+from fashion_classifier.catalogue import SourceError, name_catalogue
+from fashion_classifier.catalogue.__main__ import main
+from fashion_classifier.catalogue.parts import Batch
+from fashion_classifier.catalogue.results import answered
+from fashion_classifier.catalogue.sources import plan
 
 ROWS = 20  # of a part
 PARTS = 60
@@ -94,6 +98,38 @@ def environment() -> Iterator[None]:
         monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         monkeypatch.setenv("RAY_worker_niceness", "0")
         yield
+
+
+@dataclass(frozen=True)
+class Deadly:
+    """A part of which every worker dies."""
+
+    rows = 1
+
+    def read(self) -> Iterator[Batch]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        yield from ()
+
+
+DEADLY = """
+from fashion_classifier import FashionClassifier
+from fashion_classifier.catalogue import naming
+from tests.test_catalogue_jobs import Deadly
+
+model = naming._Model.of(FashionClassifier.from_pretrained().bundle, None)
+with naming._ray(None, 1) as workers:
+    try:
+        print(list(naming._answers([Deadly()], [0], model, workers)))
+    except naming.JobError as error:
+        print(error)
+"""
+
+
+@pytest.mark.slow
+def test_a_part_that_kills_its_workers_ends_the_job_with_a_sentence() -> None:
+    *_, sentence = in_a_process_of_its_own(DEADLY).splitlines()  # Ray tells of each death before
+    assert sentence.startswith("Ray gave up the job: ")
+    assert sentence.endswith(" The same command goes on from here.")
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ Needs `pip install 'fashion-classifier[catalogue]'`; nothing else of the package
 """
 
 from fashion_classifier.catalogue.files import SourceError
-from fashion_classifier.catalogue.naming import name_catalogue
+from fashion_classifier.catalogue.naming import JobError, name_catalogue
 from fashion_classifier.catalogue.results import OtherCatalogueError
 from fashion_classifier.catalogue.summary import Summary
 
-__all__ = ["OtherCatalogueError", "SourceError", "Summary", "name_catalogue"]
+__all__ = ["JobError", "OtherCatalogueError", "SourceError", "Summary", "name_catalogue"]

@@ -24,12 +24,17 @@ from fashion_classifier.catalogue.results import Results, answered, part_name
 from fashion_classifier.catalogue.sources import ROWS, Source, plan
 from fashion_classifier.catalogue.summary import Summary, contact_sheet, summarised
 from fashion_classifier.classifier import MODEL_VARIABLE, FashionClassifier
-from fashion_classifier.errors import InvalidBundleError
+from fashion_classifier.errors import FashionClassifierError, InvalidBundleError
 from fashion_classifier.hub import parse_reference
 from fashion_classifier.manifest import Manifest
 
 STORE = 256 * 2**20  # bytes of memory that Ray may share between processes: of a part only its answers are there
+RETRIES = 4  # of a part whose worker died: what kills one may kill them all
 SUMMARY, SHEET = "_summary.json", "_sample.jpg"
+
+
+class JobError(FashionClassifierError):
+    """Ray cannot do what is left of a job."""
 
 
 def name_catalogue(
@@ -61,6 +66,7 @@ def name_catalogue(
     Raises:
         SourceError: The source or the folder cannot be used.
         OtherCatalogueError: The folder holds the answers of another job.
+        JobError: Workers died of one part again and again, or a node has another model.
         FashionClassifierError: The model cannot be had.
     """
     if isinstance(source, str | Path) and PurePath(absolute(out)).is_relative_to(absolute(source)):
@@ -112,18 +118,22 @@ def _ray(address: str | None, workers: int | None) -> Iterator[int]:
 def _answers(parts: Sequence[Part], missing: Sequence[int], model: "_Model", workers: int) -> Iterator[tuple[int, bytes, int]]:
     """Each missing part's number, the content of its file and its number of pictures, as they are finished."""
     from ray import data
+    from ray.exceptions import RayError
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of each plan and each progress bar
     data.DataContext.get_current().enable_progress_bars = False
     rows = [{"number": number, "part": pickle.dumps(parts[number])} for number in missing]
     pieces = data.from_items(rows, override_num_blocks=len(rows))  # in memory: who reads files would want a core
     pool = data.ActorPoolStrategy(size=min(workers, len(rows)))
-    answers = pieces.map(_Worker, compute=pool, fn_constructor_args=(model,), num_cpus=1)
-    for batch in answers.iter_batches(
-        batch_size=None, batch_format="pyarrow", prefetch_batches=0
-    ):  # each as soon as it is there
-        for answer in batch.to_pylist():
-            yield answer["number"], answer["content"], answer["pictures"]
+    answers = pieces.map(_Worker, compute=pool, fn_constructor_args=(model,), num_cpus=1, max_task_retries=RETRIES)
+    try:  # without prefetching: each as soon as it is there
+        for batch in answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            for answer in batch.to_pylist():
+                yield answer["number"], answer["content"], answer["pictures"]
+    except RayError as error:
+        raise JobError(
+            f"Ray gave up the job: {str(error).strip().splitlines()[-1]} The same command goes on from here."
+        ) from error
 
 
 @dataclass(frozen=True)
