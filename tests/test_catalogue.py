@@ -1,9 +1,11 @@
 """What a catalogue holds and what is written of it, part by part: without Ray, which `test_catalogue_jobs` starts."""
 
 import dataclasses
+import importlib
 import io
 import json
 import struct
+import sys
 import tarfile
 import zlib
 from collections.abc import Callable
@@ -325,3 +327,11 @@ def test_progress_tells_the_rate_and_the_time_left() -> None:
 def test_the_library_never_imports_ray_or_pyarrow() -> None:
     assert {"ray", "pyarrow"} & loaded("from fashion_classifier import predict\npredict(['examples/coat.jpg'] * 2)") == set()
     assert "ray" not in loaded("import fashion_classifier.catalogue")
+
+
+def test_who_lacks_the_extra_is_told_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("fashion_classifier.catalogue")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ModuleNotFoundError, match=r"^Catalogues need pyarrow: pip install '.*\[catalogue\]'\.$"):
+        importlib.import_module("fashion_classifier.catalogue")

@@ -69,8 +69,8 @@ def name_catalogue(
         JobError: Workers died of one part again and again, or a node has another model.
         FashionClassifierError: The model cannot be had.
     """
-    if isinstance(source, str | Path) and PurePath(absolute(out)).is_relative_to(absolute(source)):
-        raise SourceError(f"The answers cannot be in the source: {shown(str(out))!r} is in {shown(str(source))!r}.")
+    if isinstance(source, str | Path) and PurePath(shown(absolute(out))).is_relative_to(shown(absolute(source))):
+        raise SourceError(f"The answers cannot be in the source: {shown(str(out))!r} is below {shown(str(source))!r}.")
     parts, results = plan(source, rows=rows, column=column), Results(str(out))
     bundle = FashionClassifier.from_pretrained(model).bundle
     results.open(parts, bundle)
