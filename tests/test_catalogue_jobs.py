@@ -1,5 +1,6 @@
 """Catalogues that are named by workers of Ray, which are stopped, and whose nodes die."""
 
+import dataclasses
 import io
 import json
 import os
@@ -17,7 +18,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from fashion_classifier import FashionClassifier
+from fashion_classifier import FashionClassifier, InvalidBundleError
+from fashion_classifier.bundle import DEFAULT_MODEL
+from tests.loopback_hub import LoopbackHub, Repository
 from tests.patience import PATIENCE, eventually
 from tests.test_processes import in_a_process_of_its_own
 from train.pictures.fashion_mnist import Pictures
@@ -27,6 +30,7 @@ pytest.importorskip("ray")
 
 from fashion_classifier.catalogue import SourceError, name_catalogue
 from fashion_classifier.catalogue.__main__ import main
+from fashion_classifier.catalogue.naming import _Model
 from fashion_classifier.catalogue.parts import Batch
 from fashion_classifier.catalogue.results import answered
 from fashion_classifier.catalogue.sources import plan
@@ -112,7 +116,8 @@ class Deadly:
 
 
 DEADLY = """
-from fashion_classifier import FashionClassifier
+from fashion_classifier import FashionClassifier, InvalidBundleError
+from fashion_classifier.bundle import DEFAULT_MODEL
 from fashion_classifier.catalogue import naming
 from tests.test_catalogue_jobs import Deadly
 
@@ -182,6 +187,24 @@ def test_the_cluster_of_the_documentation_is_one_that_ray_launches() -> None:
     config = prepare_config(yaml.safe_load(Path("docs/cluster.yaml").read_text()))
     validate_config(config)
     assert config["max_workers"] == config["available_node_types"]["worker"]["max_workers"]
+
+
+def test_all_workers_load_one_commit_or_none(loopback: LoopbackHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    loopback.repositories["owner/name"] = repository = Repository()
+    repository.commit({path.name: path.read_bytes() for path in DEFAULT_MODEL.iterdir()}, "A model")
+    monkeypatch.setenv("FASHION_CLASSIFIER_MODEL", "owner/name@main")
+    published = FashionClassifier.from_pretrained().bundle
+    model = _Model.of(published, None)
+    assert model == _Model.of(published, "owner/name")
+    assert model.ref == f"owner/name@{repository.head.id}"
+    assert model.load().bundle == published
+    embedded = FashionClassifier.from_pretrained(DEFAULT_MODEL).bundle
+    assert _Model.of(embedded, None).load().bundle == embedded
+    (tmp_path / "model").symlink_to(DEFAULT_MODEL)
+    folder = FashionClassifier.from_pretrained(tmp_path / "model").bundle
+    assert _Model.of(folder, tmp_path / "model").ref == str(tmp_path / "model")
+    with pytest.raises(InvalidBundleError, match=rf"this node has {embedded.manifest.version}, the job 0\.9\.0\.$"):
+        dataclasses.replace(model, manifest=dataclasses.replace(model.manifest, version="0.9.0")).load()
 
 
 def test_what_cannot_be_named_is_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

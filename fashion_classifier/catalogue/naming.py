@@ -151,7 +151,7 @@ class _Model:
     @classmethod
     def of(cls, bundle: Bundle, given: str | Path | None) -> "_Model":
         if bundle.commit is not None:
-            repo, _ = parse_reference(str(given or os.environ[MODEL_VARIABLE]).partition("@")[0])
+            repo, _ = parse_reference(str(given or os.environ[MODEL_VARIABLE]))
             return cls(f"{repo}@{bundle.commit}", bundle.manifest)
         return cls(None if bundle.path == DEFAULT_MODEL else str(bundle.path), bundle.manifest)
 
