@@ -278,7 +278,7 @@ def test_one_per_cent_of_bad_files_are_as_many_error_rows(
     parts = plan(folder, rows=100)
     found = rows(job(parts))
     assert [Path(row["source"]).name for row in found if row["error"] is not None] == sorted(bad)
-    summary = summarised(Results(str(tmp_path / "out")), "1", Progress(4, 0, 4, 400, 2.0), 2)
+    summary = summarised(Results(str(tmp_path / "out")), "1", Progress(4, 0, 2).after(400, 4.0, 3.0))
     assert (summary.pictures, sum(summary.errors.values()), summary.rate) == (400, 4, 100)
     assert sum(summary.labels.values()) + summary.unsure == 396
     assert "The file … has NxN = N pixels, too many." in summary.errors
@@ -320,8 +320,9 @@ def test_errors_of_one_kind_are_alike() -> None:
 
 
 def test_progress_tells_the_rate_and_the_time_left() -> None:
-    progress = Progress(10, 2, 0, 0, 0.0).after(300, 1.0).after(300, 4.0)
+    progress = Progress(10, 2, workers=2).after(300, 3.0, 9.0).after(300, 5.0, 12.0)
     assert str(progress) == "4 of 10 parts; 600 pictures in this run, 150.0 a second; 0:00:12 left"
+    assert (progress.rate, progress.seconds, Progress(10, 10, workers=0).rate) == (75, 12, 0)
 
 
 def test_the_library_never_imports_ray_or_pyarrow() -> None:

@@ -76,16 +76,16 @@ def name_catalogue(
     results.open(parts, bundle)
     finished = results.finished()
     missing = [number for number in range(len(parts)) if part_name(number) not in finished]
-    progress, cores = Progress(len(parts), len(finished), 0, 0, 0.0), 0
+    progress = Progress(len(parts), len(finished), workers=0)
     if missing:
         with _ray(address, workers) as cores:
-            begun = time.monotonic()
-            for number, content, pictures in _answers(parts, missing, _Model.of(bundle, model), cores):
-                results.write(part_name(number), content)
-                progress = progress.after(pictures, time.monotonic() - begun)
+            progress, begun = Progress(len(parts), len(finished), cores), time.monotonic()
+            for answer in _answers(parts, missing, _Model.of(bundle, model), cores):
+                results.write(part_name(answer["number"]), answer["content"])
+                progress = progress.after(answer["pictures"], answer["seconds"], time.monotonic() - begun)
                 if report is not None:
                     report(progress)
-    summary = summarised(results, bundle.manifest.version, progress, cores)
+    summary = summarised(results, bundle.manifest.version, progress)
     results.write(SUMMARY, summary.to_json().encode())
     results.write(SHEET, contact_sheet(parts, results))
     return summary
@@ -115,8 +115,8 @@ def _ray(address: str | None, workers: int | None) -> Iterator[int]:
             ray.shutdown()
 
 
-def _answers(parts: Sequence[Part], missing: Sequence[int], model: "_Model", workers: int) -> Iterator[tuple[int, bytes, int]]:
-    """Each missing part's number, the content of its file and its number of pictures, as they are finished."""
+def _answers(parts: Sequence[Part], missing: Sequence[int], model: "_Model", workers: int) -> Iterator[dict[str, Any]]:
+    """What `_Worker` gives for each missing part, in any order, as it is finished."""
     from ray import data
     from ray.exceptions import RayError
 
@@ -128,8 +128,7 @@ def _answers(parts: Sequence[Part], missing: Sequence[int], model: "_Model", wor
     answers = pieces.map(_Worker, compute=pool, fn_constructor_args=(model,), num_cpus=1, max_task_retries=RETRIES)
     try:  # without prefetching: each as soon as it is there
         for batch in answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            for answer in batch.to_pylist():
-                yield answer["number"], answer["content"], answer["pictures"]
+            yield from batch.to_pylist()
     except RayError as error:
         raise JobError(
             f"Ray gave up the job: {str(error).strip().splitlines()[-1]} The same command goes on from here."
@@ -172,6 +171,9 @@ class _Worker:
         self.classifier = model.load()
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The content of the file with the answers to a part, how many these are, and how long it took."""
         part: Part = pickle.loads(row["part"])  # noqa: S301 - `_answers` made it
+        begun = time.perf_counter()
         content, pictures = answered(part, self.classifier.predict, self.classifier.bundle)
-        return {"number": row["number"], "content": content, "pictures": pictures}
+        seconds = time.perf_counter() - begun
+        return {"number": row["number"], "content": content, "pictures": pictures, "seconds": seconds}

@@ -35,8 +35,9 @@ class Summary:
         errors: Pictures that could not be read, by kind: the sentence without its names and numbers.
         model_version: What named them.
         now: Pictures that this run named; the others were named before it.
-        seconds: That this run took to name them, from when its workers were asked to the last answer.
+        seconds: That this run took, from when its workers were asked to the last answer.
         workers: That it had, of one core each.
+        rate: Pictures a second and worker while it was busy: without its start.
     """
 
     pictures: int
@@ -47,14 +48,10 @@ class Summary:
     now: int
     seconds: float
     workers: int
-
-    @property
-    def rate(self) -> float:
-        """Pictures a second and core."""
-        return self.now / self.seconds / self.workers if self.seconds else 0.0
+    rate: float
 
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self) | {"pictures_a_second_and_core": self.rate}, indent=2)
+        return json.dumps(dataclasses.asdict(self), indent=2)
 
     def __str__(self) -> str:
         failed = sum(self.errors.values())
@@ -63,12 +60,12 @@ class Summary:
             f"{self.pictures - self.unsure - failed:,} named, {self.unsure:,} not sure, {failed:,} could not be read",
             *(f"{n:9,}  {label}" for label, n in self.labels.items()),
             *(f"{n:9,}  {kind}" for kind, n in self.errors.items()),
-            f"{self.now:,} of them now, in {self.seconds:.0f} s: {self.rate:.1f} a second and core ({self.workers} cores)",
+            f"{self.now:,} of them now, in {self.seconds:.0f} s on {self.workers} cores: {self.rate:.1f} a second and core",
         ]
         return "\n".join(lines)
 
 
-def summarised(results: Results, model_version: str, run: Progress, workers: int) -> Summary:
+def summarised(results: Results, model_version: str, run: Progress) -> Summary:
     """The summary of all the answers in a folder, and of the run that wrote the last of them."""
     pictures, unsure = 0, 0
     labels: Counter[str] = Counter()
@@ -83,7 +80,7 @@ def summarised(results: Results, model_version: str, run: Progress, workers: int
                 labels[row["label"]] += 1
     named = {label: labels[label] for label in LABELS}
     kinds = dict(errors.most_common())
-    return Summary(pictures, named, unsure, kinds, model_version, run.pictures, run.seconds, workers)
+    return Summary(pictures, named, unsure, kinds, model_version, run.pictures, run.seconds, run.workers, run.rate)
 
 
 def kind_of(error: str) -> str:
