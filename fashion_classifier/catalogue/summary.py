@@ -19,7 +19,7 @@ from fashion_classifier.errors import InvalidImageError
 from fashion_classifier.images import Picture, load_image
 from fashion_classifier.labels import LABELS
 
-SAMPLE = 40  # pictures on the contact sheet
+SAMPLE = 40  # pictures on the contact sheet at most
 ACROSS, SIDE, CAPTION = 8, 144, 28  # pictures in a row of it; px of a picture and of what is written under it
 SURE, UNSURE = (0, 0, 0), (190, 0, 0)
 
@@ -91,7 +91,7 @@ def kind_of(error: str) -> str:
 def contact_sheet(parts: Sequence[Part], results: Results) -> bytes:
     """A JPEG of pictures from all over a catalogue with their answers under them; red are the unsure ones."""
     chosen = range(0, len(parts), -(-len(parts) // SAMPLE))
-    each = -(-SAMPLE // len(chosen))
+    each = SAMPLE // len(chosen)
     shown = [pair for number in chosen for pair in islice(_answered(parts[number], results, number), each)]
     sheet = Image.new("RGB", (ACROSS * SIDE, -(-len(shown) // ACROSS) * (SIDE + CAPTION)), "white")
     for i, (picture, answer) in enumerate(shown):
