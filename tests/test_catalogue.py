@@ -288,6 +288,16 @@ def test_one_per_cent_of_bad_files_are_as_many_error_rows(
         assert sheet.size == (8 * 144, 5 * 172)
 
 
+def test_an_archive_may_be_empty(job: Callable[[list[Part]], Results], tmp_path: Path) -> None:
+    write_tar(tmp_path / "a.tar", {})
+    parts = plan(tmp_path / "a.tar")
+    results = job(parts)
+    assert rows(results) == []
+    assert summarised(results, "1", Progress(1, 1, 0)).pictures == 0
+    with Image.open(io.BytesIO(contact_sheet(parts, results))) as sheet:
+        assert sheet.size == (8 * 144, 172)
+
+
 def test_a_folder_takes_the_answers_of_one_job(tmp_path: Path, classifier: FashionClassifier) -> None:
     results, parts = Results(str(tmp_path / "out")), plan([COAT, DRESS])
     results.open(parts, classifier.bundle)

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -93,7 +94,8 @@ def contact_sheet(parts: Sequence[Part], results: Results) -> bytes:
     chosen = range(0, len(parts), -(-len(parts) // SAMPLE))
     each = SAMPLE // len(chosen)
     shown = [pair for number in chosen for pair in islice(_answered(parts[number], results, number), each)]
-    sheet = Image.new("RGB", (ACROSS * SIDE, -(-len(shown) // ACROSS) * (SIDE + CAPTION)), "white")
+    lines = max(1, -(-len(shown) // ACROSS))  # an archive may be empty
+    sheet = Image.new("RGB", (ACROSS * SIDE, lines * (SIDE + CAPTION)), "white")
     for i, (picture, answer) in enumerate(shown):
         corner = i % ACROSS * SIDE, i // ACROSS * (SIDE + CAPTION)
         _draw(sheet, corner, picture, answer)
@@ -112,13 +114,11 @@ def _answered(part: Part, results: Results, number: int) -> Iterator[tuple[Pictu
 
 def _draw(sheet: Image.Image, corner: tuple[int, int], picture: Picture | Unread, answer: dict[str, Any]) -> None:
     draw, (left, top) = ImageDraw.Draw(sheet), corner
-    try:
-        if isinstance(picture, Unread):
-            raise picture
-        image = Image.fromarray(load_image(picture))
-        image.thumbnail((SIDE - 4, SIDE - 4))
-        sheet.paste(image, (left + (SIDE - image.width) // 2, top + (SIDE - image.height) // 2))
+    said, colour = "could not be read", UNSURE
+    if answer["label"] is not None and not isinstance(picture, Unread):
         said, colour = f"{answer['label']} {answer['confidence']:.0%}", UNSURE if answer["uncertain"] else SURE
-    except InvalidImageError:
-        said, colour = "could not be read", UNSURE
+        with suppress(InvalidImageError):  # by now it may be gone
+            image = Image.fromarray(load_image(picture))
+            image.thumbnail((SIDE - 4, SIDE - 4))
+            sheet.paste(image, (left + (SIDE - image.width) // 2, top + (SIDE - image.height) // 2))
     draw.text((left + 4, top + SIDE + 6), said, colour)
