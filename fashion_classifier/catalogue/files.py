@@ -1,20 +1,32 @@
 """Where files are, as a person writes it: a path, or an address that PyArrow's file systems know."""
 
-import mimetypes
 import re
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pyarrow as pa
+from PIL import Image
 from pyarrow.fs import FileSystem
 
+from fashion_classifier.decoding import FORMATS
 from fashion_classifier.errors import FashionClassifierError
 
 ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://")  # two letters at least: C:/ is a drive
 FETCHED = re.compile(r"https?://")  # by nobody: `predict` says so
 ARROW_ERRORS = (OSError, pa.ArrowException)  # what reading through PyArrow raises
-PICTURES = frozenset({".heic", ".heif", ".avif", ".webp", ".jpe", ".mpo"})  # that not every list of types has
+UNREADABLE = {
+    ".arw",
+    ".cr2",
+    ".dng",
+    ".ico",
+    ".jp2",
+    ".jxl",
+    ".nef",
+    ".psd",
+    ".svg",
+    ".tga",
+}  # pictures too
 
 
 class SourceError(FashionClassifierError, ValueError):
@@ -37,8 +49,13 @@ def is_local(place: str, path: str) -> bool:
 
 def is_picture(name: str) -> bool:
     """Whether a file is a picture by its ending; formats that cannot be read are pictures too."""
-    kind, _ = mimetypes.guess_type(name)
-    return Path(name).suffix.lower() in PICTURES or (kind or "").startswith("image/")
+    return PurePath(name).suffix.lower() in _endings()
+
+
+@lru_cache(maxsize=1)
+def _endings() -> set[str]:
+    readable = {ending for ending, name in Image.registered_extensions().items() if name in FORMATS}
+    return readable | {".heic", ".heif"} | UNREADABLE
 
 
 @lru_cache(maxsize=64)
