@@ -29,7 +29,6 @@ from fashion_classifier.hub import parse_reference
 from fashion_classifier.manifest import Manifest
 
 STORE = 256 * 2**20  # bytes of memory that Ray may share between processes: of a part only its answers are there
-RETRIES = 4  # of a part whose worker died: what kills one may kill them all
 SUMMARY, SHEET = "_summary.json", "_sample.jpg"
 
 
@@ -66,7 +65,7 @@ def name_catalogue(
     Raises:
         SourceError: The source or the folder cannot be used.
         OtherCatalogueError: The folder holds the answers of another job.
-        JobError: Workers died of one part again and again, or a node has another model.
+        JobError: A worker cannot go on: its node has another model, or lacks the source.
         FashionClassifierError: The model cannot be had.
     """
     if isinstance(source, str | Path) and PurePath(shown(absolute(out))).is_relative_to(shown(absolute(source))):
@@ -125,7 +124,7 @@ def _answers(parts: Sequence[Part], missing: Sequence[int], model: "_Model", wor
     rows = [{"number": number, "part": pickle.dumps(parts[number])} for number in missing]
     pieces = data.from_items(rows, override_num_blocks=len(rows))  # in memory: who reads files would want a core
     pool = data.ActorPoolStrategy(size=min(workers, len(rows)))
-    answers = pieces.map(_Worker, compute=pool, fn_constructor_args=(model,), num_cpus=1, max_task_retries=RETRIES)
+    answers = pieces.map(_Worker, compute=pool, fn_constructor_args=(model,), num_cpus=1)
     try:  # without prefetching: each as soon as it is there
         for batch in answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             yield from batch.to_pylist()
