@@ -129,9 +129,9 @@ def _answers(parts: Sequence[Part], missing: Sequence[int], model: "_Model", wor
         for batch in answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             yield from batch.to_pylist()
     except RayError as error:
-        raise JobError(
-            f"Ray gave up the job: {str(error).strip().splitlines()[-1]} The same command goes on from here."
-        ) from error
+        cause = str(error).partition("\n\nThe above exception was")[0]  # of tracebacks in a row the first one
+        reason = cause.strip().splitlines()[-1].rstrip(".")
+        raise JobError(f"Ray gave up the job: {reason}. The same command goes on from here.") from error
 
 
 @dataclass(frozen=True)
