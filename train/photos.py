@@ -324,7 +324,9 @@ def add_folders(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shop", type=Path, help="folder of a shop's products (shop.csv, images/)")
     parser.add_argument("--people", type=Path, help="folder of people in the street (tags.csv, photos/, crops.csv, crops/)")
     parser.add_argument("--things", type=Path, help="folder of what is no garment (things.csv, images/)")
-    parser.add_argument("--pictures", type=Path, help="folder of your own pictures (pictures.csv: image, group, class)")
+    parser.add_argument(
+        "--pictures", type=Path, help="your own: a folder (pictures.csv: image, group, class) or a Parquet file"
+    )
     parser.add_argument("--feedback", type=Path, help="folder of a journal with visitors' corrections")
     add_data(parser)
 

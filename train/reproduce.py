@@ -137,7 +137,9 @@ def main(options: list[str] | None = None) -> None:
     parser.add_argument("--shop", type=Path, help="folder of a shop's products (shop.csv, images/)")
     parser.add_argument("--people", type=Path, help="folder of people in the street (tags.csv, photos/, crops.csv, crops/)")
     parser.add_argument("--things", type=Path, help="folder of what is no garment (things.csv, images/)")
-    parser.add_argument("--pictures", type=Path, help="folder of your own pictures (pictures.csv: image, group, class)")
+    parser.add_argument(
+        "--pictures", type=Path, help="your own: a folder (pictures.csv: image, group, class) or a Parquet file"
+    )
     parser.add_argument("--thumbnails", type=Path, help="a bundle whose network for thumbnails to keep")
     parser.add_argument("--smoke", action="store_true", help="train every network for a moment only")
     arguments = parser.parse_args(options)

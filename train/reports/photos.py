@@ -186,7 +186,7 @@ def ask_rows(classifier: FashionClassifier, source: Source, rows: Sequence[Row],
     return Answers(
         source,
         split,
-        [_answer(row.name, row.group, row.label, row.accepted, classifier.predict(row.path)) for row in plain],
+        [_answer(row.name, row.group, row.label, row.accepted, classifier.predict(row.picture)) for row in plain],
     )
 
 
@@ -459,7 +459,9 @@ def main(options: list[str] | None = None) -> None:
     parser.add_argument("--shop", type=Path, help="folder of a shop's products (shop.csv, images/)")
     parser.add_argument("--people", type=Path, help="folder of people in the street (tags.csv, photos/)")
     parser.add_argument("--things", type=Path, help="folder of what is no garment (things.csv, images/)")
-    parser.add_argument("--pictures", type=Path, help="folder of your own pictures (pictures.csv: image, group, class)")
+    parser.add_argument(
+        "--pictures", type=Path, help="your own: a folder (pictures.csv: image, group, class) or a Parquet file"
+    )
     parser.add_argument("--split", choices=("training", "validation", "test"), default="test")
     parser.add_argument("--out", type=Path, required=True, help="folder for the report")
     arguments = parser.parse_args(options)

@@ -137,13 +137,13 @@ def evaluate_typicality(
     for name, rows in photos.items():
         if not any(row.accepted for row in rows):
             raise ValueError(f"There is no picture of one of the ten among the {name}.")
-        good[name] = ask(classifier, [row.path for row in rows if row.accepted])
+        good[name] = ask(classifier, [row.picture for row in rows if row.accepted])
         kept.append(keep(name, good[name]))
-        if near := [row.path for row in rows if not row.accepted]:
+        if near := [row.picture for row in rows if not row.accepted]:
             separations.append(separate(f"{name} of none of the ten", ask(classifier, near), name, good[name]))
     first = next(iter(photos))
     if things:
-        separations.append(separate("things", ask(classifier, [row.path for row in things]), first, good[first]))
+        separations.append(separate("things", ask(classifier, [row.picture for row in things]), first, good[first]))
     good_images = ask(classifier, list(thumbnails.images))
     for use, kinds in (("not trained on", TESTED), ("trained on", FITTED)):
         for kind, pictures in outliers(kinds, n, SEED).items():
