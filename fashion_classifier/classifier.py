@@ -12,7 +12,7 @@ from PIL import Image
 from fashion_classifier import hints, hub, preprocessing
 from fashion_classifier.bundle import DEFAULT_MODEL, ORIENTATION_MODEL, SEGMENTATION_MODEL, Bundle
 from fashion_classifier.confidence import calibrated, energy, typicality
-from fashion_classifier.ensemble import Ensemble
+from fashion_classifier.ensemble import load_ensemble
 from fashion_classifier.errors import FashionClassifierError, InvalidImageError, InvalidReferenceError
 from fashion_classifier.images import ACCEPTED, Picture, UInt8Array, is_tensor, to_rgb
 from fashion_classifier.labels import LABELS
@@ -40,9 +40,7 @@ class FashionClassifier:
         turning = ORIENTATION_MODEL in bundle.manifest.files
         path = bundle.path / ORIENTATION_MODEL
         self._orientation = Orientation(path, bundle.read(ORIENTATION_MODEL)) if turning else None
-        self._ensembles = {
-            name: Ensemble(bundle.path, expert.members, bundle.read) for name, expert in bundle.manifest.experts.items()
-        }
+        self._ensembles = {name: load_ensemble(bundle, name) for name in bundle.manifest.experts}
 
     @classmethod
     def from_pretrained(cls, ref: str | Path | None = None, *, revision: str | None = None) -> "FashionClassifier":

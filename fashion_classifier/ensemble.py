@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 
+from fashion_classifier.bundle import Bundle
 from fashion_classifier.confidence import Float64Array
 from fashion_classifier.errors import InvalidBundleError
 from fashion_classifier.forms import FORMS
 from fashion_classifier.labels import LABELS
-from fashion_classifier.manifest import Member
+from fashion_classifier.manifest import ExpertName, Member
 from fashion_classifier.network import Float32Array, Network
 from fashion_classifier.preprocessing import CanonicalImage
 
@@ -56,6 +58,30 @@ class Ensemble:
     def evidence(self, member: Member, inputs: Float32Array) -> Float64Array:
         """Where a member that has `evidence` sees what speaks for each name: (n, rows, columns, 10), in its form likewise."""
         return self._networks[_key(member)].run_further(inputs).astype(np.float64)
+
+
+Place = tuple[Path, tuple[tuple[Member, str], ...]]  # a folder, and each member with the checksum of its network
+
+_loaded: WeakValueDictionary[Place, Ensemble] = WeakValueDictionary()
+
+
+def load_ensemble(bundle: Bundle, name: ExpertName) -> Ensemble:
+    """The networks of a bundle's expert, read and verified; raises as `Ensemble` and `Bundle.read` do."""
+    ensemble = Ensemble(bundle.path, bundle.manifest.experts[name].members, bundle.read)
+    _loaded[_place(bundle, name)] = ensemble
+    return ensemble
+
+
+def loaded_ensemble(bundle: Bundle, name: ExpertName) -> Ensemble:
+    """As `load_ensemble`; the very same networks where somebody still uses them, such as a classifier."""
+    ensemble = _loaded.get(_place(bundle, name))
+    return load_ensemble(bundle, name) if ensemble is None else ensemble
+
+
+def _place(bundle: Bundle, name: ExpertName) -> Place:
+    """A folder may come to hold another bundle: the checksums tell their networks apart."""
+    members = bundle.manifest.experts[name].members
+    return bundle.path, tuple((member, bundle.manifest.files[member.file]) for member in members)
 
 
 def _key(member: Member) -> tuple[str, tuple[int, int, int]]:

@@ -7,7 +7,7 @@ The default and Grad-CAM ask the networks that answer, on LiteRT; further method
 import importlib.util
 import io
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -18,7 +18,7 @@ from fashion_classifier.activation_maps import ActivationMethod, activation_map
 from fashion_classifier.blurring import Blurring
 from fashion_classifier.bundle import Bundle
 from fashion_classifier.colours import tinted
-from fashion_classifier.ensemble import Ensemble
+from fashion_classifier.ensemble import loaded_ensemble
 from fashion_classifier.errors import ExplanationError
 from fashion_classifier.forms import FORMS
 from fashion_classifier.images import to_rgb
@@ -220,21 +220,9 @@ def _explained(prediction: Prediction) -> Member:
     return member
 
 
-@lru_cache(maxsize=2)  # the experts of one bundle
-def _ensemble(bundle: Bundle, expert: ExpertName, checksums: tuple[str, ...]) -> Ensemble:
-    """An expert's networks. A folder may come to hold another bundle: the checksums tell their networks apart."""
-    return Ensemble(bundle.path, bundle.manifest.experts[expert].members, bundle.read)
-
-
-def _ensemble_of(prediction: Prediction) -> Ensemble:
-    bundle, name = prediction.bundle, _expert(prediction)
-    checksums = tuple(bundle.manifest.files[member.file] for member in bundle.manifest.experts[name].members)
-    return _ensemble(bundle, name, checksums)
-
-
 def _blurring(prediction: Prediction) -> Blurring:
-    expert = prediction.bundle.manifest.experts[_expert(prediction)]
-    return Blurring(prediction.image, expert, _ensemble_of(prediction))
+    bundle, name = prediction.bundle, _expert(prediction)
+    return Blurring(prediction.image, bundle.manifest.experts[name], loaded_ensemble(bundle, name))
 
 
 def _class_activation(
@@ -244,7 +232,7 @@ def _class_activation(
     form, bundle = FORMS[member.form], prediction.bundle
     inputs, geometry = form.render([prediction.image]), form.geometry(prediction.image)
     if method == "gradcam" and member.evidence:
-        evidence = _ensemble_of(prediction).evidence(member, inputs)[0]
+        evidence = loaded_ensemble(bundle, _expert(prediction)).evidence(member, inputs)[0]
         seen = _gradcam(evidence[..., target], None if against is None else evidence[..., against], len(inputs[0]))
     else:
         layer = str(member.explanation_layer)

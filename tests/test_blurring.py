@@ -6,7 +6,7 @@ import pytest
 
 from fashion_classifier import Bundle, FashionClassifier
 from fashion_classifier.blurring import Blurring
-from fashion_classifier.ensemble import Ensemble
+from fashion_classifier.ensemble import loaded_ensemble
 from fashion_classifier.forms import FORMS
 from fashion_classifier.manifest import ExpertName
 
@@ -15,8 +15,7 @@ PHOTO, THUMBNAIL = "examples/coat.jpg", "examples/fashion-mnist-bag.png"
 
 def blurring_of(bundle: Bundle, picture: object, expert: ExpertName) -> Blurring:
     image = FashionClassifier(bundle).predict(picture).image  # type: ignore[call-overload]
-    members = bundle.manifest.experts[expert]
-    return Blurring(image, members, Ensemble(bundle.path, members.members, bundle.read))
+    return Blurring(image, bundle.manifest.experts[expert], loaded_ensemble(bundle, expert))
 
 
 @pytest.mark.parametrize(("picture", "expert"), [(PHOTO, "photo"), (THUMBNAIL, "thumbnail")])

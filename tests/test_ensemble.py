@@ -6,17 +6,14 @@ import keras
 import numpy as np
 import pytest
 
-from fashion_classifier import Bundle, CanonicalImage, InvalidBundleError, canonicalize
-from fashion_classifier.ensemble import Ensemble
+from fashion_classifier import Bundle, CanonicalImage, InvalidBundleError, ModelIntegrityError, canonicalize
+from fashion_classifier.ensemble import Ensemble, load_ensemble, loaded_ensemble
 from fashion_classifier.forms import FORMS, Float32Array, Form
 from fashion_classifier.manifest import ExpertName, Member
 from tests.drawn_garments import photo, shirt
+from tests.tiny_bundles import change, changed, put
 
 IMAGES = [canonicalize(photo(shirt(90, 120), colour, (150, 140, 120))) for colour in ((180, 30, 40), (30, 40, 90))]
-
-
-def ensemble_of(bundle: Bundle, name: ExpertName) -> Ensemble:
-    return Ensemble(bundle.path, bundle.manifest.experts[name].members, bundle.read)
 
 
 @pytest.mark.parametrize("kind", ["one look", "two looks"])
@@ -24,7 +21,7 @@ def ensemble_of(bundle: Bundle, name: ExpertName) -> Ensemble:
 def test_each_member_says_what_keras_says_of_its_form(tiny_bundles: dict[str, Path], kind: str, name: ExpertName) -> None:
     bundle = Bundle(tiny_bundles[kind])
     members = bundle.manifest.experts[name].members
-    logits = ensemble_of(bundle, name).logits(IMAGES)
+    logits = load_ensemble(bundle, name).logits(IMAGES)
     assert logits.dtype == np.float64
     assert logits.shape == (len(members), 2, 10)
     for member, found in zip(members, logits, strict=True):
@@ -48,6 +45,21 @@ def test_a_network_that_is_asked_about_two_forms_is_loaded_once(tiny_bundles: di
     alone = [Ensemble(bundle.path, [member], bundle.read).logits(IMAGES)[0] for member in (upright, mirrored)]
     np.testing.assert_array_equal(both, alone)
     assert np.abs(both[0] - both[1]).max() > 0.1
+
+
+def test_networks_that_are_in_use_are_not_loaded_again(tiny_bundles: dict[str, Path], tmp_path: Path) -> None:
+    bundle = Bundle(changed(tiny_bundles["one look"], tmp_path / "bundle"))
+    first = load_ensemble(bundle, "photo")
+    assert loaded_ensemble(Bundle(bundle.path), "photo") is first
+    assert load_ensemble(bundle, "photo") is not first  # a classifier reads and verifies
+    put(bundle.path, "photo.tflite", (tiny_bundles["two looks"] / "photo-garment-mirrored.tflite").read_bytes())
+    change(bundle.path, experts__photo__members__0__evidence=False)
+    other = loaded_ensemble(Bundle(bundle.path), "photo")
+    assert np.abs(other.logits(IMAGES) - first.logits(IMAGES)).max() > 0.1
+    (bundle.path / "photo.tflite").write_bytes(b"something else")
+    del first, other
+    with pytest.raises(ModelIntegrityError):
+        loaded_ensemble(Bundle(bundle.path), "photo")
 
 
 def test_a_form_is_rendered_once(tiny_bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -281,7 +281,7 @@ def draw(classifier: FashionClassifier, path: Path) -> None:
             axis.imshow(picture)
             axis.set_title(title, fontsize=9)
             axis.set_axis_off()
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=80)
     plt.close(figure)
 
 
