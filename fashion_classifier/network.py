@@ -22,7 +22,15 @@ from fashion_classifier.locks import ForkedLock
 
 Float32Array = npt.NDArray[np.float32]
 
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+def _cores() -> int:
+    """As many as this process may use, and no more than OMP_NUM_THREADS says, as numerical libraries take it."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return min(allowed, int(said)) if said.isdecimal() and int(said) else allowed
+
+
+CORES = _cores()
 
 _turn = ForkedLock(lambda: Semaphore(CORES))  # at most so many runs at once, as each takes an interpreter's memory
 _pool: ThreadPoolExecutor
