@@ -64,9 +64,7 @@ def url() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    options = app.LAUNCH_OPTIONS | {"server_name": "127.0.0.1", "server_port": port}
-    _, local_url, _ = app.demo.launch(**options, prevent_thread_lock=True, quiet=True)
-    yield local_url
+    yield app.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True)
     app.demo.close()
 
 

@@ -17,6 +17,7 @@ from fashion_classifier import Explanation, Prediction, explain, find_garments, 
 from fashion_classifier.images import load_image
 from fashion_classifier.masks import innermost
 from fashion_classifier.monitoring import read_events
+from page import words
 from tests.patience import PATIENCE, eventually
 
 pytest.importorskip("playwright", reason="no Playwright: pip install -e '.[dev]'")
@@ -60,7 +61,7 @@ def verdict(page: Page) -> Locator:
 def test_upload_read_and_explain(page: Page) -> None:
     expected = predict("examples/coat.jpg")
     page.locator("#picture input[type=file]").set_input_files("examples/coat.jpg")
-    expect(verdict(page)).to_have_text(f"{expected.label}, {expected.confidence:.0%}")
+    expect(verdict(page)).to_have_text(words.verdict(expected))
     for label, probability in expected.top(3):
         expect(page.locator("#bars")).to_contain_text(label)
         expect(page.locator("#bars")).to_contain_text(f"{probability * 100:.0f}%")
@@ -76,7 +77,7 @@ def test_upload_read_and_explain(page: Page) -> None:
 def test_an_example_another_target_and_a_bad_file(page: Page, tmp_path: Path) -> None:
     page.locator(".gallery-item").nth(1).click()
     expected = predict("examples/trouser.jpg")
-    expect(verdict(page)).to_have_text(f"{expected.label}, {expected.confidence:.0%}")
+    expect(verdict(page)).to_have_text(words.verdict(expected))
     expect(page.locator("#comment")).to_have_text(f"Red speaks most for {expected.label}.")
 
     page.locator("#target input").click()
@@ -102,7 +103,7 @@ def test_the_map_is_of_the_picture_that_came_last(page: Page, monkeypatch: pytes
         assert go_on.wait(PATIENCE)
         return explain(prediction, **options)
 
-    monkeypatch.setattr(app, "explain", slow)
+    monkeypatch.setattr("page.service.explain", slow)
     page.locator(".gallery-item").nth(0).click()
     expect(verdict(page)).to_contain_text("T-shirt/top")
     assert begun.wait(PATIENCE)
@@ -127,7 +128,7 @@ def test_none_of_the_ten_is_said_and_its_best_guesses_are_shown(page: Page) -> N
 def test_a_picture_that_browsers_do_not_show_is_shown_nevertheless(page: Page, tmp_path: Path) -> None:
     expected = predict("tests/fixtures/shirt.heic")
     page.locator("#picture input[type=file]").set_input_files("tests/fixtures/shirt.heic")
-    expect(verdict(page)).to_have_text(f"{expected.label}, {expected.confidence:.0%}")
+    expect(verdict(page)).to_have_text(words.verdict(expected))
     expect(page.locator("#comment")).to_have_text(f"Red speaks most for {expected.label}.")
     expect(page.locator("#picture img")).to_have_js_property("naturalWidth", 240)
     expect(page.locator("#picture img")).to_have_js_property("naturalHeight", 320)
@@ -151,16 +152,16 @@ def test_of_pictures_in_quick_succession_the_last_one_stays(page: Page, monkeypa
         running.pop()
         return load_image(data)
 
-    monkeypatch.setattr(app, "load_image", slow)  # what makes of a HEIC photo one that browsers show
+    monkeypatch.setattr("page.classify.load_image", slow)  # what makes of a HEIC photo one that browsers show
     for last, width in (("examples/dress.jpg", 240), ("tests/fixtures/turned.heic", 192)):
         begun.clear()
         page.locator("#picture input[type=file]").set_input_files("tests/fixtures/shirt.heic")
         assert begun.wait(PATIENCE)
         page.get_by_label("Clear").or_(page.get_by_label("Remove Image")).first.click()
         page.locator("#picture input[type=file]").set_input_files(last)
-        expect(verdict(page)).to_have_text(app._verdict(predict(last)))
+        expect(verdict(page)).to_have_text(words.verdict(predict(last)))
         eventually(lambda: not running)  # what was still coming has come
-        expect(verdict(page)).to_have_text(app._verdict(predict(last)))
+        expect(verdict(page)).to_have_text(words.verdict(predict(last)))
         expect(page.locator("#picture img")).to_have_js_property("naturalWidth", width)
         page.get_by_label("Clear").or_(page.get_by_label("Remove Image")).first.click()
 
@@ -181,14 +182,14 @@ def test_every_garment_is_named_by_a_chip_and_by_a_tap(page: Page, outfit: Path)
     first, second, *_ = find_garments(outfit)
     size = first.image.size
     page.locator("#picture input[type=file]").set_input_files(outfit)
-    expect(verdict(page)).to_have_text(f"{first.label}, {first.confidence:.0%}")
+    expect(verdict(page)).to_have_text(words.verdict(first))
     chips = page.locator("#garments label")
     expect(chips).to_have_count(len(find_garments(outfit)))
-    expect(chips.nth(0)).to_have_text(f"{first.label}, {first.confidence:.0%}")
+    expect(chips.nth(0)).to_have_text(words.verdict(first))
 
     page.locator("#garments input").nth(1).focus()
     page.keyboard.press("Space")  # as who has no pointer
-    expect(verdict(page)).to_have_text(f"{second.label}, {second.confidence:.0%}")
+    expect(verdict(page)).to_have_text(words.verdict(second))
     expect(page.locator("#comment")).to_have_text(f"Red speaks most for {second.label}.")
 
     for element, meant in (("#isolated", first), ("#picture", second)):
@@ -227,5 +228,5 @@ def test_a_correction_is_noted(page: Page) -> None:
     page.get_by_role("option", name="Dress").click()
     page.get_by_role("button", name="Send").click()
     expect(page.locator("#thanks")).to_have_text("Thank you, noted without your picture.")
-    correction = read_events(app.journal.folder)[-1]
+    correction = read_events(app.service.journal.folder)[-1]
     assert (correction["event"], correction["label"], correction["picture"]) == ("correction", "Dress", None)

@@ -24,7 +24,7 @@ from fashion_classifier.hub import hub_errors, load, parse_reference
 from train.commands import command_parser
 
 ROOT = Path(__file__).parent.parent
-CONTENT = ("app.py", "fashion_classifier", "examples", "report", "pyproject.toml", "LICENSE")
+CONTENT = ("app.py", "page", "fashion_classifier", "examples", "report", "pyproject.toml", "LICENSE")
 EXTRAS = ("app", "explain")  # of the package, that the page needs
 TEMPLATE, PRIVACY = (Path(__file__).parent / name for name in ("space.md", "privacy.md"))
 LEFT_OUT = ("__pycache__", "*.pyi", "errors-*")  # contact sheets of errors show people who were not asked

@@ -1,0 +1,119 @@
+"""The endpoints for programs, by name, through Gradio's queue: `gradio_client`, @gradio/client and MCP.
+
+Names of endpoints, of their parameters and of what they give stay as they are; the docstrings are their documentation.
+"""
+
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from fashion_classifier.explanations import Method
+from fashion_classifier.places import Point
+from page.models import can_explain
+from page.payloads import Payload, read, told
+from page.service import DEFAULT_METHOD, METHODS, PREDICTED, Service
+from page.visitors import visitor
+
+PREDICTIONS: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 3}  # two cores, and one waits for a file
+# apart from predictions, which must not wait for them. As many as the service lets in, so that none waits in the queue
+EXPLANATIONS: dict[str, Any] = {"concurrency_id": "explanation", "concurrency_limit": 16}
+
+
+class Endpoints:
+    """What programs call."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    def predict(self, image: Payload | None, at: Point | None = None) -> dict[str, Any]:
+        """Name the garment in a picture.
+
+        Args:
+            image: A picture file: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, PPM or HEIC.
+            at: A point on the garment that is meant, of several: [x, y] in pixels of the upright picture, from its upper left
+                one. Null for the main garment.
+
+        Returns:
+            label (one of ten), confidence in [0, 1], uncertain (true: probably none of the ten), typicality in [0, 1] (how
+            much the picture is like what the network knows), box (around the garment: left, top, width and height in pixels
+            of the upright picture), message (the answer in words), top (the three most probable names with their
+            probabilities), probabilities of all ten, model_version, model_commit (null: the embedded model), fallback (why
+            the embedded model stands in for the configured one; null: it does not).
+        """
+        with told():
+            return self.service.to_dict(self.service.answer(read(image), at).prediction)
+
+    def garments(self, image: Payload | None) -> list[dict[str, Any]]:
+        """Name every garment in a picture, such as all that a person wears.
+
+        Args:
+            image: A picture file, as for /predict.
+
+        Returns:
+            An object for each garment that is one of the ten, as /predict gives it, the most prominent first; an empty list
+            where there is none.
+        """
+        with told():
+            return [self.service.to_dict(prediction) for prediction in self.service.garments(read(image))]
+
+    def explain(
+        self,
+        image: Payload | None,
+        target: str = PREDICTED,
+        method: Method = DEFAULT_METHOD,
+        request: gr.Request | None = None,
+    ) -> tuple[Image.Image, dict[str, Any]]:
+        """Show what in a picture speaks for a name.
+
+        Args:
+            image: A picture file, as for /predict.
+            target: One of the ten names, or "the answer" for the predicted one.
+            method: gradcam, gradcam++ or scorecam.
+
+        Returns:
+            The picture with the heat map on it as a PNG, and an object with target, method, empty (true: the method found
+            nothing that speaks for the target), heatmap (28 rows of 28 numbers in [0, 1] over the canonical image) and
+            prediction (what /predict gives).
+        """
+        picture = read(image)
+        with told():
+            answer = self.service.answer(picture)
+            explanation = self.service.explain(picture, None, target, method, visitor(request))
+        return explanation.overlay(), {
+            "target": explanation.target,
+            "method": explanation.method,
+            "empty": explanation.empty,
+            "heatmap": np.round(explanation.heatmap.astype(float), 4).tolist(),
+            "prediction": self.service.to_dict(answer.prediction),
+        }
+
+
+class Page(gr.Blocks):
+    """Blocks whose /predict may be called over plain HTTP without the point, as before there was one."""
+
+    def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
+        if block_fn.api_name == "predict" and len(inputs) == 1:
+            inputs.append(None)
+        super().validate_inputs(block_fn, inputs)
+
+
+def add_endpoints(service: Service, picture: gr.Image) -> None:
+    """Give the page its endpoints.
+
+    Args:
+        picture: A component that takes pictures as `page.payloads.PictureData`.
+    """
+    endpoints = Endpoints(service)
+    answer, every = gr.JSON(visible=False, label="answer"), gr.JSON(visible=False, label="garments")
+    point = gr.JSON(visible=False, label="at")
+    button = gr.Button(visible=False)
+    button.click(endpoints.predict, [picture, point], answer, preprocess=False, api_name="predict", **PREDICTIONS)
+    button.click(endpoints.garments, picture, every, preprocess=False, api_name="garments", **PREDICTIONS)
+    if can_explain(service.classifier.bundle):
+        target = gr.Textbox(PREDICTED, visible=False, label="target")
+        method = gr.Dropdown(METHODS, value=DEFAULT_METHOD, visible=False, label="method")
+        heat, reason = gr.Image(format="png", visible=False, label="overlay"), gr.JSON(visible=False, label="explanation")
+        inputs, outputs = [picture, target, method], [heat, reason]
+        button.click(endpoints.explain, inputs, outputs, preprocess=False, api_name="explain", **EXPLANATIONS)
