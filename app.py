@@ -1,14 +1,18 @@
 """The Space: the page with its endpoints for programs, and plain HTTP beside it. This file composes them and starts them."""
 
 import os
+import tempfile
 import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+# a folder of its own, which is swept; shared with other pages of Gradio it would not be
+os.environ.setdefault("GRADIO_TEMP_DIR", str(Path(tempfile.gettempdir()) / "fashion-classifier"))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow, loaded for explanations, talks a lot
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from fashion_classifier import FashionClassifier
@@ -20,6 +24,7 @@ from page.guard import Guard
 from page.models import can_explain, examples, introduction
 from page.plain_http import routes
 from page.service import Service
+from page.uploads import Uploads
 
 LAUNCH_OPTIONS: dict[str, Any] = {
     "theme": gr.themes.Soft(),
@@ -39,7 +44,7 @@ def build(service: Service) -> gr.Blocks:
     """The page with its endpoints."""
     page: gr.Blocks
     bundle = service.classifier.bundle
-    with Page(title="Fashion classifier", analytics_enabled=False, delete_cache=(600, 3600)) as page:
+    with Page(title="Fashion classifier", analytics_enabled=False) as page:
         gr.Markdown(f"# Fashion classifier\n{introduction(bundle)}", elem_id="introduction")
         with gr.Tab("Classify"):
             tab = ClassifyTab(service)
@@ -56,7 +61,7 @@ def warm_up(service: Service) -> None:
 
 def launch(**options: Any) -> str:
     """Serve the page, with plain HTTP beside it; returns its address. Options are Gradio's, for `Blocks.launch`."""
-    beside = {"routes": routes(service), "middleware": [Middleware(Guard)]}
+    beside = {"routes": routes(service), "middleware": [Middleware(Guard, uploads=uploads)], "lifespan": uploads.swept}
     _, address, _ = demo.launch(**LAUNCH_OPTIONS | options, app_kwargs=beside)
     return str(address)
 
@@ -65,6 +70,8 @@ def launch(**options: Any) -> str:
 classifier, fallback = FashionClassifier.from_pretrained_or_default()
 service = Service(classifier, journal_from_environment(Path(__file__).parent / "journal"), fallback)
 demo = build(service)
+own_files = {file for component in demo.blocks.values() for file in getattr(component, "keep_in_cache", ())}
+uploads = Uploads(Path(get_upload_folder()), own_files)
 
 if __name__ == "__main__":
     if can_explain(service.classifier.bundle):

@@ -217,5 +217,7 @@ class ClassifyTab:
         if path != image["path"]:
             raise refusal("This picture's answer is still on its way; send once it is there.")
         with told():
-            self.service.correct(event, read(image), meant, label, keep_picture=keep)
+            kept = self.service.correct(event, read(image), meant, label, keep_picture=keep)
+        if keep and not kept:
+            return "Thank you, noted without your picture: there is no room for more pictures."
         return "Thank you, noted with your picture." if keep else "Thank you, noted without your picture."

@@ -7,12 +7,13 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
+from gradio.exceptions import InvalidPathError
 from PIL import Image
 
 from fashion_classifier.explanations import Method
 from fashion_classifier.places import Point
 from page.models import can_explain
-from page.payloads import Payload, read, told
+from page.payloads import NOT_UPLOADED, Payload, read, refusal, told
 from page.service import DEFAULT_METHOD, METHODS, PREDICTED, Service
 from page.visitors import visitor
 
@@ -91,12 +92,19 @@ class Endpoints:
 
 
 class Page(gr.Blocks):
-    """Blocks whose /predict may be called over plain HTTP without the point, as before there was one."""
+    """Blocks whose /predict may be called without the point, as before there was one, and that say what a wrong path is."""
 
     def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
         if block_fn.api_name == "predict" and len(inputs) == 1:
             inputs.append(None)
         super().validate_inputs(block_fn, inputs)
+
+    async def preprocess_data(self, *args: Any, **options: Any) -> list[Any]:
+        try:
+            processed: list[Any] = await super().preprocess_data(*args, **options)
+        except InvalidPathError as error:
+            raise refusal(NOT_UPLOADED) from error
+        return processed
 
 
 def add_endpoints(service: Service, picture: gr.Image) -> None:

@@ -4,10 +4,16 @@ the headers that keep browsers careful. ASGI."""
 import ipaddress
 import os
 import re
+from http import HTTPStatus
 
+from gradio.route_utils import FnIndexInferError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from page.limits import BusyError
+from page.uploads import Uploads
+from page.visitors import address
 
 HOSTS_VARIABLE = "FASHION_CLASSIFIER_HOSTS"  # names that the page is reached by, separated by commas
 OPEN = re.compile(
@@ -17,6 +23,9 @@ OPEN = re.compile(
 )
 """Paths that are served: those of plain HTTP, and of Gradio those that the page and its clients use; files by their path alone,
 which Gradio checks, so that no address is fetched."""
+CALLS = re.compile(r"/gradio_api/(?:call|run|api|queue)/")
+UPLOAD = "/gradio_api/upload"
+MAX_UPLOAD = 200_000_000  # bytes of all files that are sent at once; of each one Gradio bounds the size
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -26,11 +35,15 @@ HEADERS = {
 }
 
 
+class TooLargeError(Exception):
+    """A request has more bytes than are taken."""
+
+
 class Guard:
     """Middleware."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, uploads: Uploads) -> None:
+        self._app, self._uploads = app, uploads
         self._space = os.environ.get("SPACE_HOST", "")
         self._hosts = {"localhost", *os.environ.get(HOSTS_VARIABLE, "").split(","), *self._space.split(",")} - {""}
 
@@ -38,22 +51,53 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        started = False
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
+        async def refuse(status: int, text: str, retry: dict[str, str] | None = None) -> None:
+            await JSONResponse({"error": text}, status, retry)(scope, receive, send_with_headers)
+
         headers = Headers(scope=scope)
         if not self._knows(headers.get("host", "")):
-            answer = f"Unknown host {headers.get('host', '')!r:.80}; name it in the variable {HOSTS_VARIABLE} of the server."
-            await JSONResponse({"error": answer}, 400)(scope, receive, send_with_headers)
-        elif not OPEN.match(scope["path"]):
-            await JSONResponse({"error": "Not found."}, 404)(scope, receive, send_with_headers)
-        else:
-            await self._app({**scope, "headers": self._believed(headers)}, receive, send_with_headers)
+            name = f"{headers.get('host', '')!r:.80}"
+            await refuse(400, f"Unknown host {name}; name it in the variable {HOSTS_VARIABLE} of the server.")
+            return
+        if not OPEN.match(scope["path"]):
+            await refuse(404, "Not found.")
+            return
+        counted = self._counted(scope, receive) if scope["path"].rstrip("/") == UPLOAD else receive
+        try:
+            await self._app({**scope, "headers": self._believed(headers)}, counted, send_with_headers)
+        except Exception as error:
+            answer = _answer(scope["path"], error)
+            if answer is None or started:
+                raise
+            await refuse(*answer, {"Retry-After": str(error.seconds)} if isinstance(error, BusyError) else None)
+
+    def _counted(self, scope: Scope, receive: Receive) -> Receive:
+        """What arrives as an upload, as far as it is taken."""
+        host, _ = scope.get("client") or ("", 0)
+        visitor, total = address(Headers(scope=scope), host), 0
+
+        async def counted() -> Message:
+            nonlocal total
+            message = await receive()
+            size = len(message.get("body", b""))
+            total += size
+            if total > MAX_UPLOAD:
+                raise TooLargeError(f"The files have more than {MAX_UPLOAD:,} bytes together; send fewer at once.")
+            self._uploads.take(visitor, size)
+            return message
+
+        return counted
 
     def _knows(self, host: str) -> bool:
         """Whether this is an address, which no web page can make its own, or a name that this server is known by."""
@@ -71,3 +115,16 @@ class Guard:
         if not self._space or forwarded not in (None, *self._space.split(",")):
             dropped |= {b"x-forwarded-host", b"x-forwarded-proto"}
         return [(name, value) for name, value in headers.raw if name not in dropped]
+
+
+def _answer(path: str, error: Exception) -> tuple[int, str] | None:
+    """The status and the sentence for what Gradio has no answer to; None where the fault is not the visitor's."""
+    if isinstance(error, TooLargeError):
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error)
+    if isinstance(error, BusyError):
+        return HTTPStatus.SERVICE_UNAVAILABLE, str(error)
+    if CALLS.match(path) and isinstance(error, FnIndexInferError | KeyError):
+        return HTTPStatus.NOT_FOUND, "There is no such endpoint."
+    if path.startswith(UPLOAD):
+        return HTTPStatus.BAD_REQUEST, "The upload cannot be read; send files with their names as multipart/form-data."
+    return None

@@ -5,12 +5,12 @@ import html
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import gradio as gr
 from gradio.data_classes import ImageData
 from gradio_client.utils import is_file_obj_with_meta
-from pydantic import model_validator
+from pydantic import ValidationError
 
 from fashion_classifier import FashionClassifierError
 from fashion_classifier.decoding import is_heic
@@ -22,20 +22,26 @@ Payload = dict[str, Any]
 NOT_SHOWN = (b"II*\0", b"MM\0*", *(b"P%d" % kind for kind in range(1, 7)))  # by most browsers: how TIFF and PPM files start
 MAX_DATA_URL = 20_000_000  # characters, three quarters as many bytes; uploads have max_file_size
 
+WRAP = "wrap the file's path in gradio_client.handle_file"
+NOT_UPLOADED = f"Received a path that was not uploaded; {WRAP}."
+
 
 class PictureData(ImageData):
     """Gradio's image payload: only what was uploaded, and a clear word on the most frequent mistake of API clients."""
 
-    @model_validator(mode="before")
     @classmethod
-    def _uploaded(cls, value: Any) -> Any:
-        if isinstance(value, dict) and value.get("path") and not is_file_obj_with_meta(value):
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """Raises errors as they are, where a validator's would come wrapped in words of Pydantic's."""
+        if isinstance(obj, dict) and obj.get("path") and not is_file_obj_with_meta(obj):
             # Gradio sees whether a path was uploaded where the payload says that it is a file, and lets all others pass
-            raise refusal("Received a path that was not uploaded; wrap the file's path in gradio_client.handle_file.")
-        if not isinstance(value, dict | ImageData):
-            kind = "a text" if isinstance(value, str) else f"{type(value).__name__}"
-            raise refusal(f"Received {kind} in place of a picture; wrap the file's path in gradio_client.handle_file.")
-        return value
+            raise refusal(NOT_UPLOADED)
+        if not isinstance(obj, dict | ImageData):
+            kind = "a text" if isinstance(obj, str) else f"{type(obj).__name__}"
+            raise refusal(f"Received {kind} in place of a picture; {WRAP}.")
+        try:
+            return super().model_validate(obj, **options)
+        except ValidationError as error:
+            raise refusal(f"Received an object that is no file; {WRAP}.") from error
 
 
 def refusal(text: str) -> gr.Error:

@@ -138,7 +138,7 @@ class Service:
             key = _digest(picture), repr(meant), name, repr(method)
             return self._explanations.get(key, lambda: self._explained(prediction, name, method))
 
-    def correct(self, event: str, picture: bytes, meant: Meant, label: str, *, keep_picture: bool) -> None:
+    def correct(self, event: str, picture: bytes, meant: Meant, label: str, *, keep_picture: bool) -> bool:
         """Note what a visitor says that a picture shows: once for each answer, and once more to take its picture back.
 
         Args:
@@ -147,6 +147,9 @@ class Service:
             meant: Which garment the answer was about.
             label: One of the ten, or `fashion_classifier.monitoring.NONE_OF_THE_TEN`.
             keep_picture: The visitor agreed to leave the picture.
+
+        Returns:
+            Whether the picture is kept; there may be no room for more.
 
         Raises:
             CorrectionError: The answer is unknown or was corrected before, or the journal cannot be written.
@@ -159,14 +162,15 @@ class Service:
             if event and (event not in self._open or (keep_picture and self._open[event])):
                 raise CorrectionError("This answer was corrected already.")
             try:
-                self.journal.correct(event, prediction, label, keep_picture=keep_picture)
+                kept = self.journal.correct(event, prediction, label, keep_picture=keep_picture)
             except (OSError, ValueError) as error:
                 logging.getLogger(__name__).warning("A correction was not noted: %s", error)
                 raise CorrectionError("The correction could not be noted.") from error
-            if keep_picture:
+            if kept:
                 self._open[event] = True
             else:
                 del self._open[event]
+        return kept
 
     def model(self) -> dict[str, Any]:
         """Which model answers, in JSON's types: its version, commit and names, and what was measured of it."""

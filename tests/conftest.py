@@ -8,13 +8,14 @@ import tempfile
 from tests.loopback_hub import LoopbackHub
 
 HUB = LoopbackHub()
-HF_HOME, JOURNAL = (tempfile.mkdtemp(prefix=prefix) for prefix in ("hf-home-", "journal-"))
-for folder in (HF_HOME, JOURNAL):
+HF_HOME, JOURNAL, UPLOADS = (tempfile.mkdtemp(prefix=prefix) for prefix in ("hf-home-", "journal-", "uploads-"))
+for folder in (HF_HOME, JOURNAL, UPLOADS):
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 for name, value in {
     "FASHION_CLASSIFIER_JOURNAL": JOURNAL,
     "GRADIO_ANALYTICS_ENABLED": "False",
+    "GRADIO_TEMP_DIR": UPLOADS,
     "HF_ENDPOINT": HUB.endpoint,  # these are read when huggingface_hub is imported
     "HF_HOME": HF_HOME,
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",

@@ -24,7 +24,7 @@ from fashion_classifier.monitoring import Journal, read_events
 from page.classify import ClassifyTab
 from page.endpoints import PREDICTIONS, Endpoints
 from page.service import EXPLANATIONS_EACH, Answer, Service
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, eventually
 from tests.tiny_bundles import change, changed, put
 
 
@@ -323,8 +323,11 @@ def test_predictions_do_not_wait_for_explanations(api: httpx.Client, monkeypatch
     picture = as_data_url("examples/dress.jpg")
     joined = [join(api, "explain", [picture, "Sandal", "gradcam"]).json()["event_id"] for _ in range(12)]
     assert '"label": "Dress"' in call(api, "predict", [picture])
-    go_on.set()
-    streams = [api.get(f"call/explain/{event}").text for event in joined]
+    with ThreadPoolExecutor(12) as pool:
+        answers = [pool.submit(api.get, f"call/explain/{event}") for event in joined]
+        eventually(lambda: sum(answer.done() for answer in answers) == 12 - EXPLANATIONS_EACH)
+        go_on.set()
+        streams = [answer.result().text for answer in answers]
     assert sum('"target": "Dress"' in stream for stream in streams) == EXPLANATIONS_EACH
     refused = "3 explanations of yours are waiting already; try again when they are answered."
     assert sum(refused in stream for stream in streams) == 12 - EXPLANATIONS_EACH
