@@ -3,6 +3,7 @@
 Names of endpoints, of their parameters and of what they give stay as they are; the docstrings are their documentation.
 """
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -10,14 +11,18 @@ import numpy as np
 from gradio.exceptions import InvalidPathError
 from PIL import Image
 
+from fashion_classifier import FashionClassifierError
 from fashion_classifier.explanations import Method
 from fashion_classifier.places import Point
 from page.models import can_explain
 from page.payloads import NOT_UPLOADED, Payload, read, refusal, told
 from page.service import DEFAULT_METHOD, METHODS, PREDICTED, Service
 from page.visitors import visitor
+from page.words import sentence
 
 PREDICTIONS: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 3}  # two cores, and one waits for a file
+MANY: dict[str, Any] = {"concurrency_id": "many", "concurrency_limit": 1}  # so that single pictures find a place
+MOST_FILES = 100
 # apart from predictions, which must not wait for them. As many as the service lets in, so that none waits in the queue
 EXPLANATIONS: dict[str, Any] = {"concurrency_id": "explanation", "concurrency_limit": 16}
 
@@ -59,6 +64,32 @@ class Endpoints:
         with told():
             return [self.service.to_dict(prediction) for prediction in self.service.garments(read(image))]
 
+    def predict_many(self, images: list[Payload] | None) -> list[dict[str, Any]]:
+        """Name the garment in each of many pictures.
+
+        Args:
+            images: Picture files, as for /predict, at most 100.
+
+        Returns:
+            An object for each file, in order: file (its name), error (why it has no answer, in a sentence; null: it has one),
+            and where there is an answer what /predict gives.
+        """
+        if not images:
+            raise refusal("No pictures were received; give a list of image files.")
+        if len(images) > MOST_FILES:
+            raise refusal(f"Received {len(images)} files; at most {MOST_FILES} are taken at once.")
+        return [self._one_of_many(image) for image in images]
+
+    def model_info(self) -> dict[str, Any]:
+        """Tell which model answers.
+
+        Returns:
+            model_version, model_commit (null: the embedded model), labels (the ten names), uncertain_below (the typicality
+            below which an answer is uncertain), metrics (what was measured of it), fallback (why the embedded model stands in
+            for the configured one; null: it does not).
+        """
+        return self.service.model()
+
     def explain(
         self,
         image: Payload | None,
@@ -90,6 +121,21 @@ class Endpoints:
             "prediction": self.service.to_dict(answer.prediction),
         }
 
+    def _one_of_many(self, image: Payload) -> dict[str, Any]:
+        file = image.get("orig_name") or Path(image.get("path") or "").name
+        try:
+            answer = self.service.answer(read(image))
+        except (FashionClassifierError, gr.Error) as error:
+            return {"file": file, "error": sentence(error)}
+        return {"file": file, "error": None} | self.service.to_dict(answer.prediction)
+
+
+class PointField(gr.JSON):
+    """A point or null, which says so: of any JSON Gradio gives MCP clients a schema that they refuse."""
+
+    def api_info(self) -> dict[str, Any]:
+        return {"anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "null"}]}
+
 
 class Page(gr.Blocks):
     """Blocks whose /predict may be called without the point, as before there was one, and that say what a wrong path is."""
@@ -115,10 +161,14 @@ def add_endpoints(service: Service, picture: gr.Image) -> None:
     """
     endpoints = Endpoints(service)
     answer, every = gr.JSON(visible=False, label="answer"), gr.JSON(visible=False, label="garments")
-    point = gr.JSON(visible=False, label="at")
+    point = PointField(visible=False, label="at")
     button = gr.Button(visible=False)
     button.click(endpoints.predict, [picture, point], answer, preprocess=False, api_name="predict", **PREDICTIONS)
     button.click(endpoints.garments, picture, every, preprocess=False, api_name="garments", **PREDICTIONS)
+    files, answers = gr.File(file_count="multiple", visible=False, label="images"), gr.JSON(visible=False, label="answers")
+    button.click(endpoints.predict_many, files, answers, preprocess=False, api_name="predict_many", **MANY)
+    model = gr.JSON(visible=False, label="model")
+    button.click(endpoints.model_info, None, model, api_name="model_info", queue=False)
     if can_explain(service.classifier.bundle):
         target = gr.Textbox(PREDICTED, visible=False, label="target")
         method = gr.Dropdown(METHODS, value=DEFAULT_METHOD, visible=False, label="method")

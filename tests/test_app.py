@@ -1,5 +1,7 @@
 """The page's endpoints, through a real server and the real client."""
 
+import ast
+import asyncio
 import base64
 import json
 import threading
@@ -116,9 +118,53 @@ def test_explain_needs_only_a_picture(client: Client) -> None:
     assert answer["method"] == "gradcam"
 
 
+def test_many_pictures_of_which_some_cannot_be_read(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("Dear sir")
+    paths = [Path("examples/coat.jpg"), tmp_path / "letter.txt", Path("examples/fashion-mnist-bag.png")]
+    coat, letter, bag = client.predict([handle_file(path) for path in paths], api_name="/predict_many")
+    for answer, path in ((coat, paths[0]), (bag, paths[2])):
+        expected = predict(path)
+        assert {key: answer[key] for key in expected.to_dict()} == expected.to_dict()
+        assert (answer["file"], answer["error"]) == (path.name, None)
+    assert letter.keys() == {"file", "error"}
+    assert "is not an image of a known format" in letter["error"]
+    with pytest.raises(AppError, match="No pictures were received; give a list of image files"):
+        client.predict([], api_name="/predict_many")
+
+
+def test_the_model_tells_of_itself(client: Client) -> None:
+    told = client.predict(api_name="/model_info")
+    assert (told["model_version"], told["labels"]) == (Bundle(DEFAULT_MODEL).manifest.version, list(LABELS))
+
+
+def test_a_real_mcp_client_gets_the_librarys_answer(url: str) -> None:
+    session = pytest.importorskip("mcp").ClientSession
+    from mcp.client.streamable_http import streamable_http_client
+
+    async def ask() -> tuple[list[str], dict[str, Any]]:
+        async with streamable_http_client(f"{url}gradio_api/mcp/") as (read, write, _), session(read, write) as client:
+            await client.initialize()
+            tools = [tool.name for tool in (await client.list_tools()).tools]
+            name = next(tool for tool in tools if tool.endswith("predict"))
+            answer = await client.call_tool(name, {"image": as_data_url("examples/coat.jpg")["url"], "at": None})
+            return tools, ast.literal_eval(answer.content[0].text)  # Gradio writes Python
+
+    tools, answer = asyncio.run(ask())
+    assert sorted(tools) == ["explain", "garments", "model_info", "predict", "predict_many"]
+    assert answer["probabilities"] == pytest.approx(predict("examples/coat.jpg").probabilities)
+
+
 def test_endpoints_and_their_documentation(client: Client) -> None:
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert sorted(endpoints) == ["/explain", "/garments", "/predict"]
+    assert sorted(endpoints) == ["/explain", "/garments", "/model_info", "/predict", "/predict_many"]
+    returned = {name: [one["label"] for one in endpoint["returns"]] for name, endpoint in endpoints.items()}
+    assert returned == {
+        "/explain": ["overlay", "explanation"],
+        "/garments": ["garments"],
+        "/model_info": ["model"],
+        "/predict": ["answer"],
+        "/predict_many": ["answers"],
+    }
     assert [parameter["parameter_name"] for parameter in endpoints["/predict"]["parameters"]] == ["image", "at"]
     assert [parameter["parameter_name"] for parameter in endpoints["/explain"]["parameters"]] == ["image", "target", "method"]
     assert endpoints["/predict"]["description"].startswith("Name the garment in a picture.")
@@ -224,7 +270,7 @@ def test_the_page_on_the_shipped_model(tmp_path: Path) -> None:
         assert tabs == ["Classify", "Comparison"]
         assert len(named["dataset"]["samples"]) == 12
         assert "another model" not in named["introduction"]["value"]
-        assert public == {"predict", "garments", "explain"}
+        assert public == {"predict", "predict_many", "garments", "explain", "model_info"}
 
 
 def test_the_page_on_a_model_for_thumbnails_without_maps(tiny_bundles: dict[str, Path], tmp_path: Path) -> None:
@@ -239,7 +285,7 @@ def test_the_page_on_a_model_for_thumbnails_without_maps(tiny_bundles: dict[str,
     assert "version 1.0.0 of another model than the one that comes with the page" in text
     assert "Thumbnails: 7 images of Fashion-MNIST. **This model has no network for photos**" in text
     assert "phone photo" not in text
-    assert public == {"predict", "garments"}
+    assert public == {"predict", "predict_many", "garments", "model_info"}
     tab = tab_of(service_of(bundle))
     pictures = ("coat.jpg", "fashion-mnist-bag.png")
     told = [tab.show_prediction({"path": f"examples/{name}"})[tab.verdict] for name in pictures]
@@ -262,7 +308,7 @@ def test_the_page_on_a_model_for_photos(tiny_bundles: dict[str, Path], tmp_path:
     assert "Thumbnails: nothing is recorded. Photos: phone 3,075, own &lt;i&gt; 12." in named["introduction"]["value"]
     (row,) = named["figures"]["value"].splitlines()[2:]
     assert row == "| phone &lt;b&gt;photos&lt;/b&gt;, of the validation split that calibrated it | 423 | 91.96% |"
-    assert public == {"predict", "garments", "explain"}
+    assert public == {"predict", "predict_many", "garments", "explain", "model_info"}
     for history in (b"[]", b"{", b'{"networks": {"photo.tflite": "a"}, "runs": {"a": {"data": [1]}}}'):
         put(bundle, "training.json", history)
         assert "Photos: nothing is recorded." in page_of(bundle)[1]["introduction"]["value"]
