@@ -17,19 +17,21 @@ from starlette.middleware import Middleware
 
 from fashion_classifier import FashionClassifier
 from fashion_classifier.monitoring import journal_from_environment
+from page.about import about_tab
 from page.classify import ClassifyTab
 from page.comparison import comparison_tab
 from page.endpoints import Page, add_endpoints
 from page.guard import Guard
+from page.many import ManyTab
 from page.models import can_explain, examples, introduction
+from page.monitoring import MonitoringTab
 from page.plain_http import routes
 from page.service import Service
 from page.uploads import Uploads
 
 LAUNCH_OPTIONS: dict[str, Any] = {
-    "theme": gr.themes.Soft(),
-    "css": "#thumbnail img {image-rendering: pixelated} "
-    "#comparison :is(th, td) {padding: 6px; word-break: normal; overflow-wrap: normal}",  # whole words on a phone
+    "theme": gr.themes.Soft(primary_hue="indigo", neutral_hue="gray", font=["system-ui", "sans-serif"]),
+    "css_paths": Path(__file__).parent / "page" / "style.css",
     "max_file_size": "50mb",
     "show_error": True,
     "enable_monitoring": False,
@@ -48,7 +50,12 @@ def build(service: Service) -> gr.Blocks:
         gr.Markdown(f"# Fashion classifier\n{introduction(bundle)}", elem_id="introduction")
         with gr.Tab("Classify"):
             tab = ClassifyTab(service)
+        with gr.Tab("Many pictures"):
+            ManyTab(service)
         comparison_tab(bundle)
+        with gr.Tab("Monitoring") as monitoring:
+            MonitoringTab(service, monitoring)
+        about_tab(bundle)
         add_endpoints(service, tab.picture)
     page.queue(api_open=False, max_size=MAX_WAITING)  # closed: the routes that would pass the queue by
     return page

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -201,21 +201,33 @@ def journal_from_environment(default: Path) -> Journal:
     return journal
 
 
-def read_events(folder: Path) -> list[dict[str, Any]]:
-    """All events of a journal's folder in the order of time; a line that is none, or was cut off, is left out.
+def read_events(folder: Path, latest: int | None = None) -> list[dict[str, Any]]:
+    """The events of a journal's folder in the order of time; a line that is none, or was cut off, is left out.
+
+    Args:
+        folder: Of a `Journal`.
+        latest: How many at most, about the latest: files are read from the one that was written last on, until there are
+            enough. None for all.
 
     Whoever writes to the folder, or to the dataset that it is a copy of, is not believed: an event's fields are of the kinds
     that `Journal` writes, its names are known ones, and a picture is the one of its own id.
     """
-    events = []
-    for path in sorted(folder.glob("*.jsonl")):
-        with path.open("rb") as file:
-            for line in iter(lambda: file.readline(MAX_LINE), b""):
-                try:
-                    events.append(_event(json.loads(line)))
-                except (ValueError, RecursionError):
-                    _log.warning("%r holds a line that is not an event: %.80r", str(path), line)
-    return sorted(events, key=lambda event: datetime.fromisoformat(event["time"]))
+    events: list[dict[str, Any]] = []
+    for path in sorted(folder.glob("*.jsonl"), key=lambda path: (path.stat().st_mtime, path.name), reverse=True):
+        if latest is not None and len(events) >= latest:
+            break
+        events += _events_of(path)
+    events.sort(key=lambda event: datetime.fromisoformat(event["time"]))
+    return events if latest is None else events[-latest:]
+
+
+def _events_of(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as file:
+        for line in iter(lambda: file.readline(MAX_LINE), b""):
+            try:
+                yield _event(json.loads(line))
+            except (ValueError, RecursionError):
+                _log.warning("%r holds a line that is not an event: %.80r", str(path), line)
 
 
 def _event(content: Any) -> dict[str, Any]:
@@ -259,6 +271,7 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "answer": lambda value: value in LABELS,
     "confidence": _is_share,
     "typicality": _is_share,
+    "milliseconds": lambda value: isinstance(value, int | float) and 0 <= value < 1e9,
     "uncertain": lambda value: isinstance(value, bool),
     "version": lambda value: isinstance(value, str) and value.isprintable(),
     "input": lambda value: isinstance(value, dict),

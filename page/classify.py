@@ -17,13 +17,22 @@ from page.models import can_explain, examples
 from page.payloads import Payload, PictureData, is_not_shown, read, refusal, told
 from page.service import DEFAULT_METHOD, METHODS, PREDICTED, Meant, Service
 from page.visitors import visitor
-from page.words import provenance, reason, verdict
+from page.words import NO_NAME, bars, map_sentence, provenance, reason, verdict
 
 Answered = tuple[str, str, Meant]
 """A picture's file, the answer's event in the journal, "" where there is none, and which garment was asked about."""
 Shown = dict[Any, Any]
 """What to show, by component."""
 VIEW: dict[str, Any] = {"format": "png", "interactive": False, "height": 300, "buttons": ["download", "fullscreen"]}
+NOTHING_YET = "Choose a picture: its name and the reason for it appear here."
+PRIVACY = (
+    "Your picture is named on this server, goes nowhere else, and is deleted after about an hour. "
+    "One line without it is noted: the answer, the picture's size, the time it took."
+)
+CONSENT = (
+    "Only then is it kept: on this server, or in its owner's private dataset, to train the network, until they delete it. "
+    "Sending again without the tick deletes it from this server."
+)
 PRIVATE: dict[str, Any] = {"preprocess": False, "api_visibility": "private"}
 # preprocess=False: Gradio's own decoding drops transparency and clips 16-bit gray; the library decodes.
 
@@ -37,26 +46,52 @@ class ClassifyTab:
         self._lay_out_answer()
         self._lay_out_steps()
         self._lay_out_correction()
+        self._lay_out_examples()  # last: on a phone the reason comes before them
         self.answered, self.outlines = gr.State(None), gr.State(())
         self._connect()
 
     def _lay_out_answer(self) -> None:
         with gr.Row():
-            with gr.Column():
+            with gr.Column(min_width=300):
                 self.picture = gr.Image(
-                    label="Picture",
+                    label="Your picture",
                     sources=["upload", "webcam", "clipboard"],
                     type="filepath",
                     format="png",
                     height=320,
+                    placeholder="Drop a picture here, or click to choose or take one",
                     elem_id="picture",
                 )
                 self.picture.data_model = PictureData
-            with gr.Column():
-                self.verdict = gr.Markdown(elem_id="verdict")
+                gr.Markdown(PRIVACY, elem_classes="quiet")
+            with gr.Column(min_width=300):
+                self.verdict = gr.Markdown(NOTHING_YET, elem_id="verdict")
+                self.bars = gr.HTML(elem_id="bars")
                 self.garments = gr.Radio(label="Garments in this picture", visible=False, elem_id="garments")
-                self.bars = gr.Label(label="Probabilities", num_top_classes=3, show_heading=False, elem_id="bars")
                 self.version = gr.Markdown(elem_id="version")
+            with gr.Column(min_width=300, visible=can_explain(self.service.classifier.bundle)):
+                self.overlay = gr.Image(label="Why: what speaks for it", elem_id="overlay", **VIEW)
+                self.comment = gr.Markdown(elem_id="comment")
+                with gr.Row():
+                    self.target = gr.Dropdown([PREDICTED, *LABELS], value=PREDICTED, label="Explain", elem_id="target")
+                    self.method = gr.Dropdown(METHODS, value=DEFAULT_METHOD, label="Method", elem_id="method")
+
+    def _lay_out_steps(self) -> None:
+        with gr.Accordion("How it got there", open=False, elem_id="steps"), gr.Row():
+            self.isolated = gr.Image(label="Garment found; tap another one", elem_id="isolated", **VIEW)
+            self.seen = gr.Image(label="What the network looks at", elem_id="seen", **VIEW)
+            self.thumbnail = gr.Image(label="In Fashion-MNIST's form, 28x28", elem_id="thumbnail", **VIEW)
+
+    def _lay_out_correction(self) -> None:
+        with gr.Accordion("Is the answer wrong?", open=False, elem_id="correction"):
+            self.right = gr.Dropdown([*LABELS, NONE_OF_THE_TEN], value=None, label="The right name", elem_id="right")
+            self.keep = gr.Checkbox(
+                label="Keep my picture, so that the network can learn from it", info=CONSENT, elem_id="keep"
+            )
+            self.send = gr.Button("Send")
+            self.thanks = gr.Markdown(elem_id="thanks")
+
+    def _lay_out_examples(self) -> None:
         gr.Examples(
             examples(self.service.classifier.bundle),
             self.picture,
@@ -66,33 +101,13 @@ class ClassifyTab:
             api_visibility="private",
         )
 
-    def _lay_out_steps(self) -> None:
-        explained = can_explain(self.service.classifier.bundle)
-        with gr.Row():
-            self.isolated = gr.Image(label="Garment found", elem_id="isolated", **VIEW)
-            self.seen = gr.Image(label="Seen by the network", elem_id="seen", **VIEW)
-            self.thumbnail = gr.Image(label="In 28x28 pixels", elem_id="thumbnail", **VIEW)
-            with gr.Column(visible=explained):
-                self.overlay = gr.Image(label="What speaks for it", elem_id="overlay", **VIEW)
-                self.comment = gr.Markdown(elem_id="comment")
-        with gr.Row(visible=explained):
-            self.target = gr.Dropdown([PREDICTED, *LABELS], value=PREDICTED, label="Explain", elem_id="target")
-            self.method = gr.Dropdown(METHODS, value=DEFAULT_METHOD, label="Method", elem_id="method")
-
-    def _lay_out_correction(self) -> None:
-        with gr.Accordion("Is the answer wrong?", open=False, elem_id="correction"):
-            self.right = gr.Dropdown([*LABELS, NONE_OF_THE_TEN], value=None, label="The right name", elem_id="right")
-            self.keep = gr.Checkbox(label="Keep my picture, so that the network can learn from it")
-            self.send = gr.Button("Send")
-            self.thanks = gr.Markdown(elem_id="thanks")
-
     def _connect(self) -> None:
         replaced = self.picture.upload(
             self.show_picture, self.picture, self.picture, preprocess=False, api_visibility="private", **PREDICTIONS
         )
         self.picture.clear(None, None, None, cancels=[replaced], api_visibility="private")
         named = {"outputs": self._answers} | PRIVATE | PREDICTIONS
-        shown = self.picture.change(self.show_prediction, self.picture, **named)
+        shown = self.picture.change(self.show_new, self.picture, **(named | {"outputs": [*self._answers, *self._choices]}))
         chosen = self.garments.input(self.show_chosen, [self.picture, self.garments, self.outlines], **named)
         named["outputs"] = [*self._answers, self.garments]
         tapped = [
@@ -105,7 +120,6 @@ class ClassifyTab:
             self._connect_explanations([shown, chosen, *tapped])
         # a picture that cannot be read must not leave the former one's answer standing
         shown.failure(self.show_nothing, None, self._answers, api_visibility="private")
-        shown.then(lambda: "", None, self.thanks, api_visibility="private")
         correction = [self.picture, self.answered, self.right, self.keep]
         self.send.click(self.send_correction, correction, self.thanks, **PRIVATE, **PREDICTIONS)
 
@@ -118,12 +132,16 @@ class ClassifyTab:
         for answer in answers:  # the map of what is gone must not stay
             answer.success(**explanation, **PRIVATE, **EXPLANATIONS, trigger_mode="always_last")
         for choice in (self.target, self.method):
-            choice.change(**explanation, **PRIVATE, **EXPLANATIONS)
+            choice.input(**explanation, **PRIVATE, **EXPLANATIONS)
 
     @property
     def _answers(self) -> list[Any]:
         drawn = [self.isolated, self.seen, self.thumbnail, self.overlay]
         return [self.verdict, self.bars, self.version, self.answered, self.comment, *drawn]
+
+    @property
+    def _choices(self) -> list[Any]:
+        return [self.thanks, self.right, self.keep, self.target]
 
     def show_picture(self, image: Payload) -> Any:
         """An uploaded picture that browsers do not show, as one that they do; the answer is about that one."""
@@ -134,7 +152,12 @@ class ClassifyTab:
 
     def show_nothing(self) -> Shown:
         """Neither an answer nor a reason."""
-        return dict.fromkeys(self._answers) | {self.verdict: "", self.version: "", self.comment: ""}
+        return dict.fromkeys(self._answers) | dict.fromkeys((self.verdict, self.bars, self.version, self.comment), "")
+
+    def show_new(self, image: Payload | None) -> Shown:
+        """The answer on another picture; what was chosen for the former one, and the consent to keep it, ends."""
+        renewed = {self.thanks: "", self.right: None, self.keep: False, self.target: PREDICTED}
+        return self.show_prediction(image) | renewed
 
     def show_prediction(self, image: Payload | None, meant: Meant = None, outlines: Outlines = ()) -> Shown:
         """Verdict, bars, what the model saw, the model version, what was answered, and nothing in place of the former picture's
@@ -146,8 +169,8 @@ class ClassifyTab:
         prediction = answer.prediction
         return self.show_nothing() | {
             self.verdict: f"## {verdict(prediction)}\n{reason(prediction)}",
-            self.bars: prediction.probabilities,
-            self.version: provenance(prediction, self.service.fallback),
+            self.bars: bars(prediction),
+            self.version: provenance(prediction, answer.seconds, self.service.fallback),
             self.answered: (image["path"], answer.event, meant),
             self.isolated: drawings.isolated(prediction, outlines),
             self.seen: drawings.view(prediction),
@@ -203,11 +226,11 @@ class ClassifyTab:
         if image is None or answered is None or is_not_shown(image):
             return {self.overlay: None, self.comment: ""}
         with told():
-            explanation = self.service.explain(read(image), answered[2], target, method, visitor(request))
-        comment = f"Red speaks most for **{explanation.target}**."
-        if explanation.empty:
-            comment = f"The map is empty: {explanation.method} finds nothing that speaks for {explanation.target}."
-        return {self.overlay: drawings.at_least(explanation.overlay()), self.comment: comment}
+            picture, meant = read(image), answered[2]
+            if target == PREDICTED and self.service.predict(picture, meant).uncertain:
+                return {self.overlay: None, self.comment: NO_NAME}
+            explanation = self.service.explain(picture, meant, target, method, visitor(request))
+        return {self.overlay: drawings.at_least(explanation.overlay()), self.comment: map_sentence(explanation)}
 
     def send_correction(self, image: Payload | None, answered: Answered | None, label: str | None, keep: bool) -> str:
         """Write down what a visitor says that the picture, or the garment in it that was asked about, shows."""

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -98,6 +99,18 @@ def test_the_oldest_predictions_go_and_corrections_stay(tmp_path: Path, monkeypa
     assert 5 < len(kept) < 15
     assert kept[1:] == ids[len(ids) - len(kept) + 1 :]
     assert sum(path.stat().st_size for path in tmp_path.glob("*.jsonl")) < 6000
+
+
+def test_the_latest_events_are_read_without_all_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    journal = Journal(tmp_path)
+    ids = [journal.record(predicted(), 0.001) for _ in range(20)]
+    old = tmp_path / "2020-01-01-a.jsonl"
+    old.write_text("not read\n")
+    os.utime(old, (0, 0))
+    assert [event["id"] for event in read_events(tmp_path, latest=5)] == ids[-5:]
+    assert caplog.text == ""
+    assert len(read_events(tmp_path, latest=21)) == 20
+    assert "holds a line that is not an event" in caplog.text
 
 
 CORRECTING = """

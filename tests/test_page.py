@@ -58,18 +58,24 @@ def verdict(page: Page) -> Locator:
     return page.locator("#verdict h2")
 
 
+def red(prediction: Prediction) -> str:
+    """The sentence under the map of an answer."""
+    return f"Red speaks most for {prediction.label}, which gets {words.percent(prediction.confidence)}."
+
+
 def test_upload_read_and_explain(page: Page) -> None:
     expected = predict("examples/coat.jpg")
     page.locator("#picture input[type=file]").set_input_files("examples/coat.jpg")
     expect(verdict(page)).to_have_text(words.verdict(expected))
     for label, probability in expected.top(3):
         expect(page.locator("#bars")).to_contain_text(label)
-        expect(page.locator("#bars")).to_contain_text(f"{probability * 100:.0f}%")
+        expect(page.locator("#bars")).to_contain_text(words.percent(probability))
+    page.get_by_role("button", name="How it got there").click()
     for element in ("#isolated", "#seen", "#thumbnail", "#overlay"):
         page.locator(element).scroll_into_view_if_needed()  # pictures are loaded when they come near
         expect(page.locator(f"{element} img")).to_be_visible()
-    expect(page.locator("#comment")).to_have_text(f"Red speaks most for {expected.label}.")
-    expect(page.locator("#version")).to_contain_text(f"Model {expected.model_version}")
+    expect(page.locator("#comment")).to_have_text(red(expected))
+    expect(page.locator("#version")).to_contain_text(f"by model {expected.model_version}.")
     # nothing sticks out sideways
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
@@ -78,7 +84,7 @@ def test_an_example_another_target_and_a_bad_file(page: Page, tmp_path: Path) ->
     page.locator(".gallery-item").nth(1).click()
     expected = predict("examples/trouser.jpg")
     expect(verdict(page)).to_have_text(words.verdict(expected))
-    expect(page.locator("#comment")).to_have_text(f"Red speaks most for {expected.label}.")
+    expect(page.locator("#comment")).to_have_text(red(expected))
 
     page.locator("#target input").click()
     page.get_by_role("option", name="Dress").click()
@@ -110,18 +116,20 @@ def test_the_map_is_of_the_picture_that_came_last(page: Page, monkeypatch: pytes
     page.locator(".gallery-item").nth(3).click()
     expect(verdict(page)).to_contain_text("Dress")
     go_on.set()
-    expect(page.locator("#comment")).to_have_text("Red speaks most for Dress.")
+    expect(page.locator("#comment")).to_contain_text("Red speaks most for Dress, ")
 
 
 @ONCE
-def test_none_of_the_ten_is_said_and_its_best_guesses_are_shown(page: Page) -> None:
-    expected = predict("examples/hat.jpg")
-    assert expected.uncertain
+def test_of_none_of_the_ten_nothing_is_named(page: Page) -> None:
+    assert predict("examples/hat.jpg").uncertain
     page.locator("#picture input[type=file]").set_input_files("examples/hat.jpg")
     expect(verdict(page)).to_have_text("Not sure: this may be none of the ten")
-    expect(page.locator("#verdict")).to_contain_text(f"If it is one of the ten, most likely {expected.label}.")
-    for label, _ in expected.top(3):
-        expect(page.locator("#bars")).to_contain_text(label)
+    expect(page.locator("#verdict")).to_contain_text("This picture looks like none of them.")
+    expect(page.locator("#comment")).to_contain_text("No name fits, so there is nothing to explain.")
+    expect(page.locator("#bars")).to_have_text("")
+    page.locator("#target input").click()
+    page.get_by_role("option", name="Bag").click()
+    expect(page.locator("#comment")).to_contain_text("speaks for Bag")
 
 
 @ONCE
@@ -129,7 +137,7 @@ def test_a_picture_that_browsers_do_not_show_is_shown_nevertheless(page: Page, t
     expected = predict("tests/fixtures/shirt.heic")
     page.locator("#picture input[type=file]").set_input_files("tests/fixtures/shirt.heic")
     expect(verdict(page)).to_have_text(words.verdict(expected))
-    expect(page.locator("#comment")).to_have_text(f"Red speaks most for {expected.label}.")
+    expect(page.locator("#comment")).to_have_text(red(expected))
     expect(page.locator("#picture img")).to_have_js_property("naturalWidth", 240)
     expect(page.locator("#picture img")).to_have_js_property("naturalHeight", 320)
 
@@ -190,8 +198,9 @@ def test_every_garment_is_named_by_a_chip_and_by_a_tap(page: Page, outfit: Path)
     page.locator("#garments input").nth(1).focus()
     page.keyboard.press("Space")  # as who has no pointer
     expect(verdict(page)).to_have_text(words.verdict(second))
-    expect(page.locator("#comment")).to_have_text(f"Red speaks most for {second.label}.")
+    expect(page.locator("#comment")).to_have_text(red(second))
 
+    page.get_by_role("button", name="How it got there").click()
     for element, meant in (("#isolated", first), ("#picture", second)):
         point = innermost(meant.image.mask)
         named = predict(outfit, at=point)
@@ -202,7 +211,7 @@ def test_every_garment_is_named_by_a_chip_and_by_a_tap(page: Page, outfit: Path)
 
 def test_one_garment_has_no_chips(page: Page) -> None:
     page.locator(".gallery-item").nth(1).click()
-    expect(page.locator("#comment")).to_have_text("Red speaks most for Trouser.")
+    expect(page.locator("#comment")).to_contain_text("Red speaks most for Trouser, ")
     expect(page.locator("#garments")).to_be_hidden()
 
 
@@ -230,3 +239,64 @@ def test_a_correction_is_noted(page: Page) -> None:
     expect(page.locator("#thanks")).to_have_text("Thank you, noted without your picture.")
     correction = read_events(app.service.journal.folder)[-1]
     assert (correction["event"], correction["label"], correction["picture"]) == ("correction", "Dress", None)
+
+
+@ONCE
+def test_choices_and_consent_are_for_one_picture(page: Page) -> None:
+    page.locator(".gallery-item").nth(1).click()
+    expect(page.locator("#comment")).to_contain_text("Red speaks most for Trouser")
+    page.locator("#target input").click()
+    page.get_by_role("option", name="Coat").click()
+    expect(page.locator("#comment")).to_contain_text("Coat")
+    page.get_by_role("button", name="Is the answer wrong?").click()
+    page.locator("#keep input").check()
+    page.locator("#right input").click()
+    page.get_by_role("option", name="Dress").click()
+    page.locator(".gallery-item").nth(3).click()
+    expect(verdict(page)).to_contain_text("Dress")
+    expect(page.locator("#keep input")).not_to_be_checked()
+    expect(page.locator("#right input")).to_have_value("")
+    expect(page.locator("#target input")).to_have_value("the answer")
+    expect(page.locator("#comment")).to_contain_text("Red speaks most for Dress")
+
+
+@ONCE
+def test_many_pictures_are_named_at_once(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "letter.jpg").write_text("Dear sir")
+    page.get_by_role("tab", name="Many pictures").click()
+    files = ["examples/coat.jpg", str(tmp_path / "letter.jpg"), "examples/dress.jpg"]
+    page.locator("#files input[type=file]").set_input_files(files)
+    expect(page.locator("#files")).to_contain_text("dress.jpg")
+    page.get_by_role("button", name="Name them all").click()
+    expect(page.locator("#progress")).to_have_text("2 of 3 named.")
+    expect(page.locator("#named img")).to_have_count(2)
+    expect(page.locator("#named")).to_contain_text("dress.jpg: Dress, ")
+    expect(page.locator("#problems")).to_contain_text("letter.jpg")
+    expect(page.locator("#problems")).to_contain_text("is not an image of a known format")
+    with page.expect_download() as started:
+        page.locator("#table a").first.click()
+    lines = Path(started.value.path()).read_text(encoding="utf-8-sig").splitlines()
+    assert [line.split(",")[0] for line in lines] == ["file", "coat.jpg", "letter.jpg", "dress.jpg"]
+
+
+def test_monitoring_tells_how_the_page_is_used(page: Page) -> None:
+    page.locator(".gallery-item").nth(1).click()
+    expect(verdict(page)).to_contain_text("%")
+    page.get_by_role("tab", name="Monitoring").click()
+    expect(page.locator("#monitoring dl")).to_contain_text("predictions")
+    expect(page.locator("#monitoring")).to_contain_text("Predictions by day")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_the_answer_and_its_reason_come_first(page: Page) -> None:
+    """On one screen where it is wide, on two on a phone, and before the examples."""
+    page.locator("#picture input[type=file]").set_input_files("examples/coat.jpg")
+    expect(page.locator("#overlay img")).to_be_visible()
+    assert page.viewport_size is not None
+    height, width = page.viewport_size["height"], page.viewport_size["width"]
+    boxes = [
+        page.locator(element).bounding_box() for element in ("#verdict", "#bars", "#overlay img", ".gallery-item >> nth=0")
+    ]
+    bottoms = [box["y"] + box["height"] for box in boxes if box is not None]
+    assert max(bottoms[:3]) <= (height if width > 1000 else 2 * height)
+    assert max(bottoms[:3]) < bottoms[3]
