@@ -29,9 +29,15 @@ from page.plain_http import routes
 from page.service import Service
 from page.uploads import Uploads
 
+PAGE = Path(__file__).parent / "page"
+THEME = gr.themes.Soft(primary_hue="indigo", neutral_hue="gray", font=["system-ui", "sans-serif"]).set(
+    button_primary_background_fill="*primary_600",  # white on it can be read
+    checkbox_label_background_fill_selected="*primary_600",
+)
 LAUNCH_OPTIONS: dict[str, Any] = {
-    "theme": gr.themes.Soft(primary_hue="indigo", neutral_hue="gray", font=["system-ui", "sans-serif"]),
-    "css_paths": Path(__file__).parent / "page" / "style.css",
+    "theme": THEME,
+    "css_paths": PAGE / "style.css",
+    "head": f"<script>{(PAGE / 'names.js').read_text(encoding='utf-8')}</script>",
     "max_file_size": "50mb",
     "show_error": True,
     "enable_monitoring": False,
@@ -50,7 +56,7 @@ def build(service: Service) -> gr.Blocks:
         gr.Markdown(f"# Fashion classifier\n{introduction(bundle)}", elem_id="introduction")
         with gr.Tab("Classify"):
             tab = ClassifyTab(service)
-        with gr.Tab("Many pictures"):
+        with gr.Tab("Many"):
             ManyTab(service)
         comparison_tab(bundle)
         with gr.Tab("Monitoring") as monitoring:

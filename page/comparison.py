@@ -18,7 +18,7 @@ CAPTIONS = {
 def comparison_tab(bundle: Bundle) -> None:
     """Lay out the tab, if there is anything to say."""
     if is_shipped(bundle):
-        with gr.Tab("Comparison"):
+        with gr.Tab("Compare"):
             _show_comparison()
     elif lines := figures(bundle):
         with gr.Tab("Figures"):

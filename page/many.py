@@ -43,7 +43,8 @@ class ManyTab:
             self.start = gr.Button("Name them all", variant="primary", elem_id="start")
             self.stop = gr.Button("Stop")
         self.progress = gr.Markdown(elem_id="progress")
-        self.gallery = gr.Gallery(label="Answers", columns=5, height="auto", format="jpeg", elem_id="named", visible=False)
+        shown: dict[str, Any] = {"columns": 4, "object_fit": "contain", "height": "auto", "format": "jpeg"}
+        self.gallery = gr.Gallery(label="Answers", elem_id="named", visible=False, **shown)
         self.problems = gr.Dataframe(headers=["File", "Why it has no answer"], elem_id="problems", visible=False)
         self.table = gr.File(label="All probabilities as CSV", elem_id="table", visible=False)
         outputs = [self.progress, self.gallery, self.problems, self.table]

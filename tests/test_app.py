@@ -267,7 +267,7 @@ def test_the_page_on_the_shipped_model(tmp_path: Path) -> None:
     copy = changed(DEFAULT_MODEL, tmp_path / "copy", version="9.9.9")  # the same networks from elsewhere
     for bundle in (DEFAULT_MODEL, copy):
         tabs, named, public = page_of(bundle)
-        assert tabs == ["Classify", "Many pictures", "Comparison", "Monitoring", "About"]
+        assert tabs == ["Classify", "Many", "Compare", "Monitoring", "About"]
         assert len(named["dataset"]["samples"]) == 12
         assert "another model" not in named["introduction"]["value"]
         assert public == {"predict", "predict_many", "garments", "explain", "model_info"}
@@ -296,7 +296,7 @@ def test_the_page_on_a_model_for_thumbnails_without_maps(tiny_bundles: dict[str,
     assert ["**This model has no network for photos**: what it" in text for text in told] == [True, False]
     change(bundle, metrics={"fashion-mnist test": {"n": 10_000, "accuracy": 0.8895}, "photos": {"validation": [1]}})
     tabs, named, _ = page_of(bundle)
-    assert tabs == ["Classify", "Many pictures", "Figures", "Monitoring", "About"]
+    assert tabs == ["Classify", "Many", "Figures", "Monitoring", "About"]
     assert named["figures"]["value"].splitlines()[2:] == ["| Fashion-MNIST's test images | 10,000 | 88.95% |"]
 
 
@@ -307,7 +307,7 @@ def test_the_page_on_a_model_for_photos(tiny_bundles: dict[str, Path], tmp_path:
     record = {"data": {"phone": 3075, "own <i>": 12, "own": 0, "shop": "many"}}
     put(bundle, "training.json", json.dumps({"networks": {"photo.tflite": "a"}, "runs": {"a": record}}).encode())
     tabs, named, public = page_of(bundle)
-    assert tabs == ["Classify", "Many pictures", "Figures", "Monitoring", "About"]
+    assert tabs == ["Classify", "Many", "Figures", "Monitoring", "About"]
     assert len(named["dataset"]["samples"]) == 12
     assert "Thumbnails: nothing is recorded. Photos: phone 3,075, own &lt;i&gt; 12." in named["introduction"]["value"]
     (row,) = named["figures"]["value"].splitlines()[2:]
