@@ -18,12 +18,7 @@ class Cache(Generic[V]):
         self._futures: dict[Hashable, Future[V]] = {}
         self._sizes: OrderedDict[Hashable, int] = OrderedDict()  # of what is made, the one used last at the end
         self._lock = Lock()
-
-    @property
-    def bytes(self) -> int:
-        """How many are kept."""
-        with self._lock:
-            return sum(self._sizes.values())
+        self.bytes = 0  # that are kept
 
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
         """The value of a key, made if there is none. What `make` raises is raised for all who wait, and not kept."""
@@ -52,6 +47,8 @@ class Cache(Generic[V]):
         future.set_result(value)
         with self._lock:
             self._sizes[key] = self._size(value)
-            while sum(self._sizes.values()) > self._most:
-                oldest, _ = self._sizes.popitem(last=False)
+            self.bytes += self._sizes[key]
+            while self.bytes > self._most:
+                oldest, size = self._sizes.popitem(last=False)
+                self.bytes -= size
                 del self._futures[oldest]

@@ -25,7 +25,7 @@ OPEN = re.compile(
 which Gradio checks, so that no address is fetched."""
 CALLS = re.compile(r"/gradio_api/(?:call|run|api|queue)/")
 UPLOAD = "/gradio_api/upload"
-MAX_UPLOAD = 200_000_000  # bytes of all files that are sent at once; of each one Gradio bounds the size
+MAX_UPLOAD = 500_000_000  # bytes of all files that are sent at once; of each one Gradio bounds the size
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+RETRY = 5  # seconds after which there is mostly room again
+
 
 class BusyError(Exception):
     """So much is being done already that more would only wait.
@@ -13,7 +15,9 @@ class BusyError(Exception):
         seconds: After which to try again.
     """
 
-    seconds = 5
+    def __init__(self, problem: str, seconds: int = RETRY) -> None:
+        self.seconds = seconds
+        super().__init__(problem)
 
 
 class Lane:
@@ -37,7 +41,7 @@ class Lane:
         """
         with self._lock:
             if self._inside.total() >= self._most:
-                raise BusyError(f"{self._most} {self._what} are waiting already; try again in {BusyError.seconds} seconds.")
+                raise BusyError(f"{self._most} {self._what} are waiting already; try again in {RETRY} seconds.")
             if visitor and self._inside[visitor] >= self._each:
                 raise BusyError(f"{self._each} {self._what} of yours are waiting already; try again when they are answered.")
             self._inside[visitor] += 1

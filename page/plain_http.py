@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from fashion_classifier import FashionClassifierError, __version__
 from fashion_classifier.places import Point
-from page.limits import BusyError, Lane
+from page.limits import RETRY, BusyError, Lane
 from page.service import Service
 from page.visitors import address
 from page.words import sentence
@@ -145,7 +145,7 @@ class PlainHTTP:
             if counted > MAX_BYTES:
                 raise HTTPException(413, f"The request has more than {MAX_BYTES:,} bytes, too many for a picture.")
             if self._held > HELD:
-                raise BusyError(f"Too many pictures are waiting; try again in {BusyError.seconds} seconds.")
+                raise BusyError(f"Too many pictures are waiting; try again in {RETRY} seconds.")
             return message
 
         try:
@@ -192,7 +192,7 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _busy(request: Request, error: Exception) -> JSONResponse:
-    return _problem(503, sentence(error), {"Retry-After": str(BusyError.seconds)})
+    return _problem(503, sentence(error), {"Retry-After": str(getattr(error, "seconds", RETRY))})
 
 
 async def _failed(request: Request, error: Exception) -> JSONResponse:

@@ -1,6 +1,7 @@
 """The folder where Gradio puts what visitors upload and what it shows them: bounded, and swept by age, whoever wrote there."""
 
 import asyncio
+import math
 import os
 import time
 from collections import Counter
@@ -12,7 +13,7 @@ from typing import Any
 
 from page.limits import BusyError
 
-QUOTA = 2**29  # bytes of the folder
+QUOTA = 2**31  # bytes of the folder
 LEFT = QUOTA * 3 // 4  # bytes, of the folder once it was too much
 SHARE = QUOTA // 4  # that one visitor may upload in `AGE`
 AGE = 3600  # seconds that a file stays
@@ -41,7 +42,8 @@ class Uploads:
                 self._received.clear()
                 self._since = time.monotonic()
             if self._received[visitor] + size > SHARE:
-                raise BusyError(f"You have uploaded {SHARE:,} bytes within an hour, and more is not taken; come back later.")
+                left = math.ceil(AGE - (time.monotonic() - self._since))
+                raise BusyError(f"You have uploaded {SHARE:,} bytes within an hour; more is taken in {left} seconds.", left)
             self._received[visitor] += size
             self._used += size
             full = self._used > QUOTA

@@ -30,8 +30,9 @@ from tests.patience import PATIENCE, eventually
 from tests.tiny_bundles import change, changed, put
 
 
-def service_of(bundle: Path = DEFAULT_MODEL, journal: Path | None = None, fallback: str | None = None) -> Service:
-    return Service(FashionClassifier(Bundle(bundle)), Journal(journal) if journal else app.service.journal, fallback)
+def service_of(bundle: Path | None = None, journal: Path | None = None, fallback: str | None = None) -> Service:
+    classifier = FashionClassifier(Bundle(bundle)) if bundle else app.service.classifier
+    return Service(classifier, Journal(journal) if journal else app.service.journal, fallback)
 
 
 def tab_of(service: Service) -> ClassifyTab:
@@ -276,11 +277,8 @@ def test_the_page_on_the_shipped_model(tmp_path: Path) -> None:
 def test_the_page_on_a_model_for_thumbnails_without_maps(tiny_bundles: dict[str, Path], tmp_path: Path) -> None:
     bundle = changed(tiny_bundles["thumbnail"], tmp_path / "bundle", experts__thumbnail__members__0__explanation_layer=None)
     tabs, named, public = page_of(bundle)
-    assert tabs == [
-        "Classify",
-        "Many pictures",
-        "Monitoring",
-    ]  # neither the shipped networks' comparison nor figures that nobody measured
+    # neither the shipped networks' comparison nor figures that nobody measured
+    assert tabs == ["Classify", "Many", "Monitoring", "About"]
     assert [Path(sample[0]["path"]).name for sample in named["dataset"]["samples"]] == [
         "fashion-mnist-bag.png",
         "fashion-mnist-sandal.png",

@@ -12,8 +12,7 @@ import httpx
 import pytest
 
 import app
-from fashion_classifier import Bundle, FashionClassifier, explain, predict
-from fashion_classifier.bundle import DEFAULT_MODEL
+from fashion_classifier import explain, predict
 from fashion_classifier.monitoring import Journal, read_events
 from page import uploads
 from page.classify import ClassifyTab
@@ -97,7 +96,7 @@ def test_a_flood_of_uploads_stays_within_the_quota(http: httpx.Client, folder: P
         assert size(folder) < 5_000_000  # what is arriving comes on top
     assert [answer.status_code for answer in answers] == [200] * 11 + [503] * 9
     assert "You have uploaded 6,000,000 bytes within an hour" in answers[-1].json()["error"]
-    assert answers[-1].headers["Retry-After"] == "5"
+    assert 5 < int(answers[-1].headers["Retry-After"]) <= 3600
 
 
 @pytest.mark.parametrize("name", ["", "..", "../a.png", "a\0.png"], ids=repr)
@@ -223,7 +222,7 @@ def test_explanations_of_one_visitor_are_few_at_once(http: httpx.Client, monkeyp
 @pytest.fixture
 def tab(tmp_path: Path) -> ClassifyTab:
     with gr.Blocks():
-        return ClassifyTab(Service(FashionClassifier(Bundle(DEFAULT_MODEL)), Journal(tmp_path)))
+        return ClassifyTab(Service(app.service.classifier, Journal(tmp_path)))
 
 
 IMAGE = {"path": "examples/fashion-mnist-bag.png"}
@@ -258,8 +257,8 @@ def test_a_full_folder_of_pictures_keeps_no_more(tab: ClassifyTab, monkeypatch: 
     assert thanks == "Thank you, noted without your picture: there is no room for more pictures."
 
 
-def test_errors_name_no_folder_of_the_server(http: httpx.Client, tiny_bundles: dict[str, Path], tmp_path: Path) -> None:
-    broken = Service(FashionClassifier(Bundle(tiny_bundles["thumbnail"])), Journal(tmp_path), f"{tmp_path}/model is broken.")
+def test_errors_name_no_folder_of_the_server(http: httpx.Client, tmp_path: Path) -> None:
+    broken = Service(app.service.classifier, Journal(tmp_path), f"{tmp_path}/model is broken.")
     assert broken.fallback == "model is broken."
     for data in (
         [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, None],

@@ -7,8 +7,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from fashion_classifier import Bundle, FashionClassifier
-from fashion_classifier.bundle import DEFAULT_MODEL
+import app
 from fashion_classifier.monitoring import Journal
 from page.monitoring import MonitoringTab, as_html, stability, usage
 from page.service import Service
@@ -65,7 +64,7 @@ def test_nothing_yet_and_nothing_unescaped() -> None:
 
 
 def test_the_tab_reads_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    service = Service(FashionClassifier(Bundle(DEFAULT_MODEL)), Journal(tmp_path))
+    service = Service(app.service.classifier, Journal(tmp_path))
     with gr.Blocks(), gr.Tab("Monitoring") as inner:
         tab = MonitoringTab(service, inner)
     assert tab.show() == "<p>Nothing was predicted yet.</p>"
