@@ -74,7 +74,8 @@ def warm_up(service: Service) -> None:
 
 def launch(**options: Any) -> str:
     """Serve the page, with plain HTTP beside it; returns its address. Options are Gradio's, for `Blocks.launch`."""
-    beside = {"routes": routes(service), "middleware": [Middleware(Guard, uploads=uploads)], "lifespan": uploads.swept}
+    guard = Middleware(Guard, uploads=uploads, queue=demo._queue)
+    beside = {"routes": routes(service), "middleware": [guard], "lifespan": uploads.swept}
     _, address, _ = demo.launch(**LAUNCH_OPTIONS | options, app_kwargs=beside)
     return str(address)
 

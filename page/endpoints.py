@@ -10,12 +10,13 @@ import gradio as gr
 import numpy as np
 from gradio.exceptions import InvalidPathError
 from PIL import Image
+from pydantic import ValidationError
 
 from fashion_classifier import FashionClassifierError
 from fashion_classifier.explanations import Method
 from fashion_classifier.places import Point
 from page.models import can_explain
-from page.payloads import NOT_UPLOADED, Payload, read, refusal, told
+from page.payloads import NOT_UPLOADED, WRAP, Payload, read, refusal, told
 from page.service import DEFAULT_METHOD, METHODS, PREDICTED, Service
 from page.visitors import visitor
 from page.words import sentence
@@ -150,6 +151,8 @@ class Page(gr.Blocks):
             processed: list[Any] = await super().preprocess_data(*args, **options)
         except InvalidPathError as error:
             raise refusal(NOT_UPLOADED) from error
+        except ValidationError as error:
+            raise refusal(f"Received an input that is no uploaded file; {WRAP}.") from error
         return processed
 
 

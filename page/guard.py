@@ -4,14 +4,17 @@ the headers that keep browsers careful. ASGI."""
 import ipaddress
 import os
 import re
+from collections.abc import MutableMapping
 from http import HTTPStatus
+from typing import Any
 
+from gradio.queueing import Queue
 from gradio.route_utils import FnIndexInferError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from page.limits import BusyError
+from page.limits import RETRY, BusyError
 from page.uploads import Uploads
 from page.visitors import address
 
@@ -24,6 +27,8 @@ OPEN = re.compile(
 """Paths that are served: those of plain HTTP, and of Gradio those that the page and its clients use; files by their path alone,
 which Gradio checks, so that no address is fetched."""
 CALLS = re.compile(r"/gradio_api/(?:call|run|api|queue)/")
+JOIN = re.compile(r"/gradio_api/(?:call/(?:v2/)?[^/]+|queue/join)/?$")
+WAITING_EACH = 40  # calls of one visitor in Gradio's queue, which holds more
 UPLOAD = "/gradio_api/upload"
 MAX_UPLOAD = 500_000_000  # bytes of all files that are sent at once; of each one Gradio bounds the size
 HEADERS = {
@@ -42,8 +47,8 @@ class TooLargeError(Exception):
 class Guard:
     """Middleware."""
 
-    def __init__(self, app: ASGIApp, uploads: Uploads) -> None:
-        self._app, self._uploads = app, uploads
+    def __init__(self, app: ASGIApp, uploads: Uploads, queue: Queue) -> None:
+        self._app, self._uploads, self._queue = app, uploads, queue
         self._space = os.environ.get("SPACE_HOST", "")
         self._hosts = {"localhost", *os.environ.get(HOSTS_VARIABLE, "").split(","), *self._space.split(",")} - {""}
 
@@ -73,6 +78,10 @@ class Guard:
         if not OPEN.match(scope["path"]):
             await refuse(404, "Not found.")
             return
+        if JOIN.match(scope["path"]) and self._waiting(address(headers, _host(scope))) >= WAITING_EACH:
+            told = f"{WAITING_EACH} calls of yours are waiting already; try again when they are answered."
+            await refuse(HTTPStatus.SERVICE_UNAVAILABLE, told, {"Retry-After": str(RETRY)})
+            return
         counted = self._counted(scope, receive) if scope["path"].rstrip("/") == UPLOAD else receive
         try:
             await self._app({**scope, "headers": self._believed(headers)}, counted, send_with_headers)
@@ -82,10 +91,15 @@ class Guard:
                 raise
             await refuse(*answer, {"Retry-After": str(error.seconds)} if isinstance(error, BusyError) else None)
 
+    def _waiting(self, visitor: str) -> int:
+        """How many calls of a visitor wait in Gradio's queue."""
+        queues = self._queue.event_queue_per_concurrency_id.values()
+        clients = [event.request for queue in queues for event in queue.queue]
+        return sum(address(client.headers, _host(client.scope)) == visitor for client in clients)
+
     def _counted(self, scope: Scope, receive: Receive) -> Receive:
         """What arrives as an upload, as far as it is taken."""
-        host, _ = scope.get("client") or ("", 0)
-        visitor, total = address(Headers(scope=scope), host), 0
+        visitor, total = address(Headers(scope=scope), _host(scope)), 0
 
         async def counted() -> Message:
             nonlocal total
@@ -115,6 +129,12 @@ class Guard:
         if not self._space or forwarded not in (None, *self._space.split(",")):
             dropped |= {b"x-forwarded-host", b"x-forwarded-proto"}
         return [(name, value) for name, value in headers.raw if name not in dropped]
+
+
+def _host(scope: MutableMapping[str, Any]) -> str:
+    """Where a connection comes from."""
+    host, _ = scope.get("client") or ("", 0)
+    return str(host)
 
 
 def _answer(path: str, error: Exception) -> tuple[int, str] | None:

@@ -389,6 +389,7 @@ def test_a_full_queue_refuses(api: httpx.Client, monkeypatch: pytest.MonkeyPatch
         return Answer(predicted, "", 0.1)
 
     monkeypatch.setattr(app.service, "answer", slow)
+    monkeypatch.setattr("page.guard.WAITING_EACH", 1000)  # as if they were of several visitors
     picture = as_data_url("examples/fashion-mnist-bag.png")
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: join(api, "predict", [picture]), range(2 * app.MAX_WAITING)))

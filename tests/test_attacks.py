@@ -16,6 +16,7 @@ from fashion_classifier import explain, predict
 from fashion_classifier.monitoring import Journal, read_events
 from page import uploads
 from page.classify import ClassifyTab
+from page.guard import WAITING_EACH
 from page.service import EXPLANATIONS_EACH, Service
 from tests.patience import PATIENCE, eventually
 
@@ -219,6 +220,27 @@ def test_explanations_of_one_visitor_are_few_at_once(http: httpx.Client, monkeyp
     assert sum("3 explanations of yours are waiting already" in stream for stream in streams) == 20 - EXPLANATIONS_EACH
 
 
+@pytest.mark.usefixtures("others")
+def test_one_visitor_does_not_fill_the_queue(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, (path,) = threading.Event(), upload(http, "dress.jpg", DRESS).json()
+    many = {"data": [[{"path": path, "meta": {"_type": "gradio.FileData"}}]]}
+
+    def slow(picture: Any) -> Any:
+        assert go_on.wait(PATIENCE)
+        raise gr.Error("no picture")
+
+    monkeypatch.setattr("page.endpoints.read", slow)
+    answers = [http.post("gradio_api/call/predict_many", json=many) for _ in range(WAITING_EACH + 10)]
+    accepted = [answer for answer in answers if answer.is_success]
+    assert WAITING_EACH <= len(accepted) <= WAITING_EACH + 2  # those that run do not wait
+    assert {answer.status_code for answer in answers if not answer.is_success} == {503}
+    assert answers[-1].json()["error"].startswith(f"{WAITING_EACH} calls of yours are waiting already")
+    assert answers[-1].headers["Retry-After"] == "5"
+    go_on.set()
+    for answer in accepted:
+        assert "event: complete" in http.get(f"gradio_api/call/predict_many/{answer.json()['event_id']}").text
+
+
 @pytest.fixture
 def tab(tmp_path: Path) -> ClassifyTab:
     with gr.Blocks():
@@ -255,6 +277,14 @@ def test_a_full_folder_of_pictures_keeps_no_more(tab: ClassifyTab, monkeypatch: 
     answered = tab.show_prediction(IMAGE)[tab.answered]
     thanks = tab.send_correction(IMAGE, answered, "Coat", True)
     assert thanks == "Thank you, noted without your picture: there is no room for more pictures."
+
+
+def test_a_list_of_what_is_no_file(http: httpx.Client) -> None:
+    for data in (["/etc/passwd"], [[5]], [[{"path": "/etc/passwd"}]], [[{"url": "data:,"}]]):
+        event = http.post("gradio_api/call/predict_many", json={"data": data}).json()["event_id"]
+        told = http.get(f"gradio_api/call/predict_many/{event}").text
+        assert "Received a" in told
+        assert "gradio_client.handle_file" in told
 
 
 def test_errors_name_no_folder_of_the_server(http: httpx.Client, tmp_path: Path) -> None:
