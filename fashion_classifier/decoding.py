@@ -220,6 +220,8 @@ def _kind(data: bytes) -> str:
         return "is a compressed archive: unpack it first"
     if data.startswith(b"data:"):
         return "is a data URL: pass base64.b64decode(data.partition(b',')[2])"
+    if start.startswith((b"http://", b"https://")):
+        return "is an address: URLs are not fetched, send the picture itself"
     if data.startswith(BASE64_STARTS):
         return "is in base64: pass base64.b64decode(data)"
     return f"is not an image of a known format, or damaged at its start, {data[:12]!r}"

@@ -1,7 +1,8 @@
 """What was predicted, and what visitors said of it: a journal of JSON lines without pictures.
 
 A line is one event, a prediction or a correction of one. Pictures are kept only where a visitor agreed, beside the lines in
-pictures/. The folder can be mirrored to a dataset on the Hugging Face Hub; while the Hub is down it simply waits.
+pictures/. The folder is bounded: the oldest predictions go, corrections stay, pictures are kept as long as there is room. It
+can be mirrored to a dataset on the Hugging Face Hub; while the Hub is down it simply waits.
 """
 
 import json
@@ -9,7 +10,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,10 @@ from fashion_classifier.predictions import Prediction
 NONE_OF_THE_TEN = "None of the ten"  # what a correction may also say
 PICTURES = "pictures"
 RETRY = 60.0  # seconds between attempts to reach the dataset for the first time
+MAX_FILE = 2**24  # bytes of lines, after which the next file begins
+MAX_LINES = 2**28  # bytes of predictions' lines, half a million of them; the oldest files go
+MAX_PICTURES = 2**30  # bytes, after which no more are kept
+CORRECTIONS = "corrections"  # how the names of files of corrections end, which stay
 MAX_LINE = 2**16  # bytes; an event has some hundred
 
 _log = logging.getLogger(__name__)
@@ -42,6 +47,7 @@ class Journal:
     folder: Path
     _process: str = field(default_factory=lambda: uuid4().hex[:8], repr=False)  # each process writes files of its own
     _lock: Lock = field(default_factory=Lock, repr=False)
+    _number: int = field(default=0, repr=False)  # of files begun after the first
 
     def record(self, prediction: Prediction, seconds: float) -> str:
         """Write a prediction down.
@@ -80,7 +86,7 @@ class Journal:
         )
         return event
 
-    def correct(self, event: str, prediction: Prediction, label: str, *, keep_picture: bool) -> None:
+    def correct(self, event: str, prediction: Prediction, label: str, *, keep_picture: bool) -> bool:
         """Write a visitor's correction down.
 
         Args:
@@ -89,6 +95,9 @@ class Journal:
             label: What the visitor says: one of the ten, or `NONE_OF_THE_TEN`.
             keep_picture: The visitor agreed to keep the picture; its pixels alone are kept, without the file's metadata. If
                 not, one that was kept with an earlier correction goes.
+
+        Returns:
+            Whether the picture was kept: not without consent, and not where there is no room for more.
 
         Raises:
             ValueError: `label` is something else, or `event` no id.
@@ -99,6 +108,7 @@ class Journal:
             raise ValueError(f"Unknown label {label!r}; allowed are {', '.join(LABELS)} and {NONE_OF_THE_TEN!r}.")
         picture = f"{PICTURES}/{event}.png"
         path = self.folder / picture
+        keep_picture = keep_picture and _size(path.parent.glob("*.png")) < MAX_PICTURES
         if keep_picture:
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(prediction.image.photo).save(path)
@@ -113,15 +123,34 @@ class Journal:
                 "answer": prediction.label,
                 "box": _garment_box(prediction),
                 "picture": picture if keep_picture else None,
-            }
+            },
+            f"-{CORRECTIONS}",
         )
+        return keep_picture
 
-    def _append(self, event: dict[str, Any]) -> None:
+    def _append(self, event: dict[str, Any], kind: str = "") -> None:
         now = datetime.now(UTC)
         line = json.dumps({"time": now.isoformat(timespec="milliseconds")} | event) + "\n"
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self._lock, (self.folder / f"{now:%Y-%m-%d}-{self._process}.jsonl").open("a", encoding="utf-8") as file:
+        with self._lock, self._file(f"{now:%Y-%m-%d}-{self._process}", kind).open("a", encoding="utf-8") as file:
             file.write(line)
+
+    def _file(self, name: str, kind: str) -> Path:
+        """Where the next line goes. A file that is begun makes room for itself."""
+        path = self.folder / f"{name}-{self._number:04}{kind}.jsonl"
+        if path.exists() and path.stat().st_size >= MAX_FILE:
+            self._number += 1
+            path = self.folder / f"{name}-{self._number:04}{kind}.jsonl"
+        if not path.exists():
+            self._forget()
+        return path
+
+    def _forget(self) -> None:
+        """Delete the oldest files of predictions as long as there are too many lines."""
+        predictions = (path for path in self.folder.glob("*.jsonl") if not path.stem.endswith(CORRECTIONS))
+        files = sorted(predictions, key=lambda path: (path.stat().st_mtime, path.name))
+        while files and _size(files) > MAX_LINES - MAX_FILE:
+            files.pop(0).unlink(missing_ok=True)
 
     def mirror(self, dataset: str, *, minutes: float = 10) -> None:
         """Push the folder to a private dataset on the Hub every so many minutes, in the background.
@@ -154,6 +183,11 @@ class Journal:
         Thread(target=start, daemon=True).start()
 
 
+def _size(paths: Iterable[Path]) -> int:
+    """How many bytes files have together."""
+    return sum(path.stat().st_size for path in paths if path.exists())
+
+
 def _garment_box(prediction: Prediction) -> list[int] | None:
     """The garment that it is of: left, top, width and height in pixels of the photo as it is kept; None for a thumbnail."""
     return list(prediction.image.geometry.box) if prediction.image.is_photo else None
@@ -167,21 +201,33 @@ def journal_from_environment(default: Path) -> Journal:
     return journal
 
 
-def read_events(folder: Path) -> list[dict[str, Any]]:
-    """All events of a journal's folder in the order of time; a line that is none, or was cut off, is left out.
+def read_events(folder: Path, latest: int | None = None) -> list[dict[str, Any]]:
+    """The events of a journal's folder in the order of time; a line that is none, or was cut off, is left out.
+
+    Args:
+        folder: Of a `Journal`.
+        latest: How many at most, about the latest: files are read from the one that was written last on, until there are
+            enough. None for all.
 
     Whoever writes to the folder, or to the dataset that it is a copy of, is not believed: an event's fields are of the kinds
     that `Journal` writes, its names are known ones, and a picture is the one of its own id.
     """
-    events = []
-    for path in sorted(folder.glob("*.jsonl")):
-        with path.open("rb") as file:
-            for line in iter(lambda: file.readline(MAX_LINE), b""):
-                try:
-                    events.append(_event(json.loads(line)))
-                except (ValueError, RecursionError):
-                    _log.warning("%r holds a line that is not an event: %.80r", str(path), line)
-    return sorted(events, key=lambda event: datetime.fromisoformat(event["time"]))
+    events: list[dict[str, Any]] = []
+    for path in sorted(folder.glob("*.jsonl"), key=lambda path: (path.stat().st_mtime, path.name), reverse=True):
+        if latest is not None and len(events) >= latest:
+            break
+        events += _events_of(path)
+    events.sort(key=lambda event: datetime.fromisoformat(event["time"]))
+    return events if latest is None else events[-latest:]
+
+
+def _events_of(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as file:
+        for line in iter(lambda: file.readline(MAX_LINE), b""):
+            try:
+                yield _event(json.loads(line))
+            except (ValueError, RecursionError):
+                _log.warning("%r holds a line that is not an event: %.80r", str(path), line)
 
 
 def _event(content: Any) -> dict[str, Any]:
@@ -225,6 +271,7 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "answer": lambda value: value in LABELS,
     "confidence": _is_share,
     "typicality": _is_share,
+    "milliseconds": lambda value: isinstance(value, int | float) and 0 <= value < 1e9,
     "uncertain": lambda value: isinstance(value, bool),
     "version": lambda value: isinstance(value, str) and value.isprintable(),
     "input": lambda value: isinstance(value, dict),

@@ -8,13 +8,14 @@ import tempfile
 from tests.loopback_hub import LoopbackHub
 
 HUB = LoopbackHub()
-HF_HOME, JOURNAL = (tempfile.mkdtemp(prefix=prefix) for prefix in ("hf-home-", "journal-"))
-for folder in (HF_HOME, JOURNAL):
+HF_HOME, JOURNAL, UPLOADS = (tempfile.mkdtemp(prefix=prefix) for prefix in ("hf-home-", "journal-", "uploads-"))
+for folder in (HF_HOME, JOURNAL, UPLOADS):
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 for name, value in {
     "FASHION_CLASSIFIER_JOURNAL": JOURNAL,
     "GRADIO_ANALYTICS_ENABLED": "False",
+    "GRADIO_TEMP_DIR": UPLOADS,
     "HF_ENDPOINT": HUB.endpoint,  # these are read when huggingface_hub is imported
     "HF_HOME": HF_HOME,
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -64,9 +65,7 @@ def url() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    options = app.LAUNCH_OPTIONS | {"server_name": "127.0.0.1", "server_port": port}
-    _, local_url, _ = app.demo.launch(**options, prevent_thread_lock=True, quiet=True)
-    yield local_url
+    yield app.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True)
     app.demo.close()
 
 

@@ -1,5 +1,7 @@
 """The page's endpoints, through a real server and the real client."""
 
+import ast
+import asyncio
 import base64
 import json
 import threading
@@ -21,8 +23,21 @@ from fashion_classifier import LABELS, Bundle, FashionClassifier, explain, find_
 from fashion_classifier.bundle import DEFAULT_MODEL
 from fashion_classifier.masks import innermost
 from fashion_classifier.monitoring import Journal, read_events
-from tests.patience import PATIENCE
+from page.classify import ClassifyTab
+from page.endpoints import PREDICTIONS, Endpoints
+from page.service import EXPLANATIONS_EACH, Answer, Service
+from tests.patience import PATIENCE, eventually
 from tests.tiny_bundles import change, changed, put
+
+
+def service_of(bundle: Path | None = None, journal: Path | None = None, fallback: str | None = None) -> Service:
+    classifier = FashionClassifier(Bundle(bundle)) if bundle else app.service.classifier
+    return Service(classifier, Journal(journal) if journal else app.service.journal, fallback)
+
+
+def tab_of(service: Service) -> ClassifyTab:
+    with gr.Blocks():
+        return ClassifyTab(service)
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +119,53 @@ def test_explain_needs_only_a_picture(client: Client) -> None:
     assert answer["method"] == "gradcam"
 
 
+def test_many_pictures_of_which_some_cannot_be_read(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("Dear sir")
+    paths = [Path("examples/coat.jpg"), tmp_path / "letter.txt", Path("examples/fashion-mnist-bag.png")]
+    coat, letter, bag = client.predict([handle_file(path) for path in paths], api_name="/predict_many")
+    for answer, path in ((coat, paths[0]), (bag, paths[2])):
+        expected = predict(path)
+        assert {key: answer[key] for key in expected.to_dict()} == expected.to_dict()
+        assert (answer["file"], answer["error"]) == (path.name, None)
+    assert letter.keys() == {"file", "error"}
+    assert "is not an image of a known format" in letter["error"]
+    with pytest.raises(AppError, match="No pictures were received; give a list of image files"):
+        client.predict([], api_name="/predict_many")
+
+
+def test_the_model_tells_of_itself(client: Client) -> None:
+    told = client.predict(api_name="/model_info")
+    assert (told["model_version"], told["labels"]) == (Bundle(DEFAULT_MODEL).manifest.version, list(LABELS))
+
+
+def test_a_real_mcp_client_gets_the_librarys_answer(url: str) -> None:
+    session = pytest.importorskip("mcp").ClientSession
+    from mcp.client.streamable_http import streamable_http_client
+
+    async def ask() -> tuple[list[str], dict[str, Any]]:
+        async with streamable_http_client(f"{url}gradio_api/mcp/") as (read, write, _), session(read, write) as client:
+            await client.initialize()
+            tools = [tool.name for tool in (await client.list_tools()).tools]
+            name = next(tool for tool in tools if tool.endswith("predict"))
+            answer = await client.call_tool(name, {"image": as_data_url("examples/coat.jpg")["url"], "at": None})
+            return tools, ast.literal_eval(answer.content[0].text)  # Gradio writes Python
+
+    tools, answer = asyncio.run(ask())
+    assert sorted(tools) == ["explain", "garments", "model_info", "predict", "predict_many"]
+    assert answer["probabilities"] == pytest.approx(predict("examples/coat.jpg").probabilities)
+
+
 def test_endpoints_and_their_documentation(client: Client) -> None:
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert sorted(endpoints) == ["/explain", "/garments", "/predict"]
+    assert sorted(endpoints) == ["/explain", "/garments", "/model_info", "/predict", "/predict_many"]
+    returned = {name: [one["label"] for one in endpoint["returns"]] for name, endpoint in endpoints.items()}
+    assert returned == {
+        "/explain": ["overlay", "explanation"],
+        "/garments": ["garments"],
+        "/model_info": ["model"],
+        "/predict": ["answer"],
+        "/predict_many": ["answers"],
+    }
     assert [parameter["parameter_name"] for parameter in endpoints["/predict"]["parameters"]] == ["image", "at"]
     assert [parameter["parameter_name"] for parameter in endpoints["/explain"]["parameters"]] == ["image", "target", "method"]
     assert endpoints["/predict"]["description"].startswith("Name the garment in a picture.")
@@ -169,7 +228,7 @@ def test_a_path_that_does_not_say_that_it_is_an_upload_is_not_read(
 def test_an_upload_that_is_gone(tmp_path: Path) -> None:
     for path in (tmp_path / "gone.jpg", tmp_path, "a\0b"):
         with pytest.raises(gr.Error) as caught:
-            app.predict_endpoint({"path": str(path)})
+            Endpoints(app.service).predict({"path": str(path)})
         assert caught.value.message == "The picture is no longer on the server; upload it again."
 
 
@@ -185,19 +244,19 @@ def test_a_data_url(api: httpx.Client) -> None:
     assert answer["label"] == predict("examples/fashion-mnist-bag.png").label
 
 
-def test_a_model_that_cannot_be_had_is_replaced_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_cannot_be_had_is_replaced_and_named() -> None:
     reason = "owner/name@v9: the Hub cannot be reached."
-    monkeypatch.setattr(app, "fallback_reason", reason)
-    answer = app.predict_endpoint({"path": "examples/coat.jpg"})
+    service = service_of(fallback=reason)
+    answer = Endpoints(service).predict({"path": "examples/coat.jpg"})
     assert answer["fallback"] == reason
     assert answer["model_commit"] is None
-    assert f"The embedded model answers: {reason}" in app.show_prediction({"path": "examples/coat.jpg"})[5]
+    tab = tab_of(service)
+    assert f"The embedded model answers: {reason}" in tab.show_prediction({"path": "examples/coat.jpg"})[tab.version]
 
 
-def page_of(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], dict[str, dict[str, Any]], set[str]]:
+def page_of(bundle: Path) -> tuple[list[str], dict[str, dict[str, Any]], set[str]]:
     """The page on a bundle: the names of its tabs, its components by id and type, and its public endpoints."""
-    monkeypatch.setattr(app, "classifier", FashionClassifier(Bundle(bundle)))
-    config = app.build().get_config_file()
+    config = app.build(service_of(bundle)).get_config_file()
     components = config["components"]
     tabs = [component["props"]["label"] for component in components if component["type"] == "tabitem"]
     named = {component["props"].get("elem_id") or component["type"]: component["props"] for component in components}
@@ -205,22 +264,21 @@ def page_of(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], d
     return tabs, named, public
 
 
-def test_the_page_on_the_shipped_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_page_on_the_shipped_model(tmp_path: Path) -> None:
     copy = changed(DEFAULT_MODEL, tmp_path / "copy", version="9.9.9")  # the same networks from elsewhere
     for bundle in (DEFAULT_MODEL, copy):
-        tabs, named, public = page_of(bundle, monkeypatch)
-        assert tabs == ["Classify", "Comparison"]
+        tabs, named, public = page_of(bundle)
+        assert tabs == ["Classify", "Many", "Compare", "Monitoring", "About"]
         assert len(named["dataset"]["samples"]) == 12
         assert "another model" not in named["introduction"]["value"]
-        assert public == {"predict", "garments", "explain"}
+        assert public == {"predict", "predict_many", "garments", "explain", "model_info"}
 
 
-def test_the_page_on_a_model_for_thumbnails_without_maps(
-    tiny_bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_page_on_a_model_for_thumbnails_without_maps(tiny_bundles: dict[str, Path], tmp_path: Path) -> None:
     bundle = changed(tiny_bundles["thumbnail"], tmp_path / "bundle", experts__thumbnail__members__0__explanation_layer=None)
-    tabs, named, public = page_of(bundle, monkeypatch)
-    assert tabs == ["Classify"]  # neither the shipped networks' comparison nor figures that nobody measured
+    tabs, named, public = page_of(bundle)
+    # neither the shipped networks' comparison nor figures that nobody measured
+    assert tabs == ["Classify", "Many", "Monitoring", "About"]
     assert [Path(sample[0]["path"]).name for sample in named["dataset"]["samples"]] == [
         "fashion-mnist-bag.png",
         "fashion-mnist-sandal.png",
@@ -229,31 +287,33 @@ def test_the_page_on_a_model_for_thumbnails_without_maps(
     assert "version 1.0.0 of another model than the one that comes with the page" in text
     assert "Thumbnails: 7 images of Fashion-MNIST. **This model has no network for photos**" in text
     assert "phone photo" not in text
-    assert public == {"predict", "garments"}
-    told = [app.show_prediction({"path": f"examples/{name}"})[0] for name in ("coat.jpg", "fashion-mnist-bag.png")]
-    assert [text.endswith("no network for photos**: what it answers to one says little.") for text in told] == [True, False]
+    assert public == {"predict", "predict_many", "garments", "model_info"}
+    tab = tab_of(service_of(bundle))
+    pictures = ("coat.jpg", "fashion-mnist-bag.png")
+    told = [tab.show_prediction({"path": f"examples/{name}"})[tab.verdict] for name in pictures]
+    assert ["**This model has no network for photos**: what it" in text for text in told] == [True, False]
     change(bundle, metrics={"fashion-mnist test": {"n": 10_000, "accuracy": 0.8895}, "photos": {"validation": [1]}})
-    tabs, named, _ = page_of(bundle, monkeypatch)
-    assert tabs == ["Classify", "Figures"]
+    tabs, named, _ = page_of(bundle)
+    assert tabs == ["Classify", "Many", "Figures", "Monitoring", "About"]
     assert named["figures"]["value"].splitlines()[2:] == ["| Fashion-MNIST's test images | 10,000 | 88.95% |"]
 
 
-def test_the_page_on_a_model_for_photos(tiny_bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_page_on_a_model_for_photos(tiny_bundles: dict[str, Path], tmp_path: Path) -> None:
     bundle = changed(tiny_bundles["one look"], tmp_path / "bundle")
     validation = {"phone <b>photos</b>": {"n": 423, "accuracy": 0.9196}, "lies": {"n": 10, "accuracy": 1.5}}
     change(bundle, metrics={"photos": {"validation": validation}})
     record = {"data": {"phone": 3075, "own <i>": 12, "own": 0, "shop": "many"}}
     put(bundle, "training.json", json.dumps({"networks": {"photo.tflite": "a"}, "runs": {"a": record}}).encode())
-    tabs, named, public = page_of(bundle, monkeypatch)
-    assert tabs == ["Classify", "Figures"]
+    tabs, named, public = page_of(bundle)
+    assert tabs == ["Classify", "Many", "Figures", "Monitoring", "About"]
     assert len(named["dataset"]["samples"]) == 12
     assert "Thumbnails: nothing is recorded. Photos: phone 3,075, own &lt;i&gt; 12." in named["introduction"]["value"]
     (row,) = named["figures"]["value"].splitlines()[2:]
     assert row == "| phone &lt;b&gt;photos&lt;/b&gt;, of the validation split that calibrated it | 423 | 91.96% |"
-    assert public == {"predict", "garments", "explain"}
+    assert public == {"predict", "predict_many", "garments", "explain", "model_info"}
     for history in (b"[]", b"{", b'{"networks": {"photo.tflite": "a"}, "runs": {"a": {"data": [1]}}}'):
         put(bundle, "training.json", history)
-        assert "Photos: nothing is recorded." in page_of(bundle, monkeypatch)[1]["introduction"]["value"]
+        assert "Photos: nothing is recorded." in page_of(bundle)[1]["introduction"]["value"]
 
 
 def test_other_payloads(api: httpx.Client) -> None:
@@ -262,26 +322,25 @@ def test_other_payloads(api: httpx.Client) -> None:
     assert "Received a data URL that is not valid base64." in stream
 
 
-def test_a_journal_that_cannot_be_written_stops_no_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_journal_that_cannot_be_written_stops_no_answer(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setattr(app, "journal", Journal(tmp_path / "file"))
-    image = {"path": "examples/coat.jpg"}
-    assert app.predict_endpoint(image)["label"] == predict("examples/coat.jpg").label
-    answered = app.show_prediction(image)[6]
+    service = service_of(journal=tmp_path / "file")
+    tab, image = tab_of(service), {"path": "examples/coat.jpg"}
+    assert Endpoints(service).predict(image)["label"] == predict("examples/coat.jpg").label
+    answered = tab.show_prediction(image)[tab.answered]
     assert answered == ("examples/coat.jpg", "", None)
-    for event in ("", "event"):
-        with pytest.raises(gr.Error, match="The correction could not be noted"):
-            app.send_correction(image, ("examples/coat.jpg", event, None), "Coat", False)
+    with pytest.raises(gr.Error, match="The correction could not be noted"):
+        tab.send_correction(image, answered, "Coat", False)
     with pytest.raises(gr.Error, match="Choose a picture and its right name first"):
-        app.send_correction(image, None, "Coat", False)
+        tab.send_correction(image, None, "Coat", False)
 
 
-def test_a_correction_belongs_to_the_picture_that_was_answered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(app, "journal", Journal(tmp_path))
-    answered = app.show_prediction({"path": "examples/coat.jpg"})[6]
+def test_a_correction_belongs_to_the_picture_that_was_answered(tmp_path: Path) -> None:
+    tab = tab_of(service_of(journal=tmp_path))
+    answered = tab.show_prediction({"path": "examples/coat.jpg"})[tab.answered]
     with pytest.raises(gr.Error, match="This picture's answer is still on its way"):
-        app.send_correction({"path": "examples/dress.jpg"}, answered, "Coat", True)
-    assert app.send_correction({"path": "examples/coat.jpg"}, answered, "Dress", False).startswith("Thank you")
+        tab.send_correction({"path": "examples/dress.jpg"}, answered, "Coat", True)
+    assert tab.send_correction({"path": "examples/coat.jpg"}, answered, "Dress", False).startswith("Thank you")
     prediction, correction = read_events(tmp_path)
     assert (prediction["id"], prediction["label"]) == (correction["id"], correction["answer"]) == (answered[1], "Coat")
 
@@ -292,12 +351,13 @@ def test_a_correction_belongs_to_the_picture_that_was_answered(monkeypatch: pyte
 def test_what_browsers_do_not_show_is_told_by_content(file_format: str, shown: bool, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "picture.jpg", file_format)
-    picture = app.show_picture({"path": str(tmp_path / "picture.jpg")})
+    tab, payload = tab_of(app.service), {"path": str(tmp_path / "picture.jpg")}
+    picture = tab.show_picture(payload)
     if shown:
         assert not isinstance(picture, Image.Image)
     else:
         np.testing.assert_array_equal(np.asarray(picture), pixels)
-    assert app.show_prediction({"path": str(tmp_path / "picture.jpg")})[0].startswith("## ") == shown
+    assert tab.show_prediction(payload)[tab.verdict].startswith("## ") == shown
 
 
 def test_predictions_do_not_wait_for_explanations(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,30 +367,37 @@ def test_predictions_do_not_wait_for_explanations(api: httpx.Client, monkeypatch
         assert go_on.wait(PATIENCE)
         return explained
 
-    monkeypatch.setattr(app, "explain", slow)
+    monkeypatch.setattr("page.service.explain", slow)
     picture = as_data_url("examples/dress.jpg")
-    joined = [join(api, "explain", [picture, app.PREDICTED, "gradcam"]).json()["event_id"] for _ in range(12)]
+    joined = [join(api, "explain", [picture, "Sandal", "gradcam"]).json()["event_id"] for _ in range(12)]
     assert '"label": "Dress"' in call(api, "predict", [picture])
-    go_on.set()
-    for event in joined:
-        assert '"target": "Dress"' in api.get(f"call/explain/{event}").text
+    with ThreadPoolExecutor(12) as pool:
+        answers = [pool.submit(api.get, f"call/explain/{event}") for event in joined]
+        eventually(lambda: sum(answer.done() for answer in answers) == 12 - EXPLANATIONS_EACH)
+        go_on.set()
+        streams = [answer.result().text for answer in answers]
+    assert sum('"target": "Dress"' in stream for stream in streams) == EXPLANATIONS_EACH
+    refused = "3 explanations of yours are waiting already; try again when they are answered."
+    assert sum(refused in stream for stream in streams) == 12 - EXPLANATIONS_EACH
 
 
 def test_a_full_queue_refuses(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     go_on, predicted = threading.Event(), predict("examples/dress.jpg")
 
-    def slow(image: Any, meant: Any) -> tuple[Any, str]:
+    def slow(picture: Any, meant: Any) -> Answer:
         assert go_on.wait(PATIENCE)
-        return predicted, ""
+        return Answer(predicted, "", 0.1)
 
-    monkeypatch.setattr(app, "_recorded", slow)
+    monkeypatch.setattr(app.service, "answer", slow)
+    monkeypatch.setattr("page.guard.WAITING_EACH", 1000)  # as if they were of several visitors
+    picture = as_data_url("examples/fashion-mnist-bag.png")
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: join(api, "predict", [None]), range(2 * app.MAX_WAITING)))
+        answers = list(pool.map(lambda _: join(api, "predict", [picture]), range(2 * app.MAX_WAITING)))
         go_on.set()
         accepted = [answer.json()["event_id"] for answer in answers if answer.status_code == 200]
         streams = list(pool.map(lambda event: api.get(f"call/predict/{event}").text, accepted))
     refused = [answer for answer in answers if answer.status_code != 200]
-    assert app.MAX_WAITING <= len(accepted) <= app.MAX_WAITING + app.MODEL_CALLS["concurrency_limit"]
+    assert app.MAX_WAITING <= len(accepted) <= app.MAX_WAITING + PREDICTIONS["concurrency_limit"]
     assert {answer.status_code for answer in refused} == {503}
     assert answers[-1] in refused
     assert "Queue is full. Max size is 100" in answers[-1].text

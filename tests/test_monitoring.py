@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -76,6 +77,69 @@ def test_consent_may_be_taken_back(tmp_path: Path) -> None:
     journal.correct("a", predicted(), "Shirt", keep_picture=False)
     assert list((tmp_path / "pictures").iterdir()) == []
     assert load_feedback(tmp_path).groups == ()
+
+
+def test_pictures_are_kept_as_long_as_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path)
+    assert journal.correct("a", predicted(), "Shirt", keep_picture=True)
+    monkeypatch.setattr(monitoring, "MAX_PICTURES", 1)
+    assert not journal.correct("b", predicted(), "Shirt", keep_picture=True)
+    assert [event["picture"] for event in read_events(tmp_path)] == ["pictures/a.png", None]
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["a.png"]
+
+
+def test_the_oldest_predictions_go_and_corrections_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitoring, "MAX_FILE", 1000)  # bytes, of two or three lines
+    monkeypatch.setattr(monitoring, "MAX_LINES", 5000)
+    journal = Journal(tmp_path)
+    journal.correct("a", predicted(), "Shirt", keep_picture=False)
+    ids = [journal.record(predicted(), 0.001) for _ in range(100)]
+    kept = [event["id"] for event in read_events(tmp_path)]
+    assert kept[0] == "a"
+    assert 5 < len(kept) < 15
+    assert kept[1:] == ids[len(ids) - len(kept) + 1 :]
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.jsonl")) < 6000
+
+
+def test_the_latest_events_are_read_without_all_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    journal = Journal(tmp_path)
+    ids = [journal.record(predicted(), 0.001) for _ in range(20)]
+    old = tmp_path / "2020-01-01-a.jsonl"
+    old.write_text("not read\n")
+    os.utime(old, (0, 0))
+    assert [event["id"] for event in read_events(tmp_path, latest=5)] == ids[-5:]
+    assert caplog.text == ""
+    assert len(read_events(tmp_path, latest=21)) == 20
+    assert "holds a line that is not an event" in caplog.text
+
+
+CORRECTING = """
+import sys
+from pathlib import Path
+from tests.test_monitoring import predicted
+from fashion_classifier.monitoring import Journal
+
+journal, prediction = Journal(Path(sys.argv[1])), predicted()
+for number in range(200):
+    journal.correct(str(number), prediction, "Shirt", keep_picture=True)
+    print("thanked", number, flush=True)
+"""
+
+
+def test_a_correction_that_was_thanked_for_outlives_a_crash(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CORRECTING, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        thanked = [process.stdout.readline() for _ in range(80)]
+        process.kill()
+        thanked += process.stdout.readlines()  # those between the two
+    numbers = [line.split()[1] for line in thanked if line.endswith("\n")]
+    events = {event["id"]: event for event in read_events(tmp_path)}
+    assert set(numbers) <= events.keys()
+    assert 80 <= len(numbers) < 200
+    for number in numbers:
+        with Image.open(tmp_path / events[number]["picture"]) as picture:
+            picture.load()
 
 
 def test_an_unknown_correction(tmp_path: Path) -> None:

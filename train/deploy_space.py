@@ -25,7 +25,7 @@ from fashion_classifier.hub import hub_errors, load, parse_reference
 from train.commands import command_parser
 
 ROOT = Path(__file__).parent.parent
-CONTENT = ("app.py", "fashion_classifier", "examples", "report", "pyproject.toml", "LICENSE")
+CONTENT = ("app.py", "page", "fashion_classifier", "examples", "report", "pyproject.toml", "LICENSE")
 APP, EXPLAIN = "app", "explain"  # extras of the package: what the page needs, and what further explanations need
 TEMPLATE, PRIVACY = (Path(__file__).parent / name for name in ("space.md", "privacy.md"))
 LEFT_OUT = ("__pycache__", "*.pyi", "errors-*")  # contact sheets of errors show people who were not asked

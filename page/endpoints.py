@@ -1,0 +1,180 @@
+"""The endpoints for programs, by name, through Gradio's queue: `gradio_client`, @gradio/client and MCP.
+
+Names of endpoints, of their parameters and of what they give stay as they are; the docstrings are their documentation.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.exceptions import InvalidPathError
+from PIL import Image
+from pydantic import ValidationError
+
+from fashion_classifier import FashionClassifierError
+from fashion_classifier.explanations import Method
+from fashion_classifier.places import Point
+from page.models import can_explain
+from page.payloads import NOT_UPLOADED, WRAP, Payload, read, refusal, told
+from page.service import DEFAULT_METHOD, METHODS, PREDICTED, Service
+from page.visitors import visitor
+from page.words import sentence
+
+PREDICTIONS: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 3}  # two cores, and one waits for a file
+MANY: dict[str, Any] = {"concurrency_id": "many", "concurrency_limit": 1}  # so that single pictures find a place
+MOST_FILES = 100
+# apart from predictions, which must not wait for them. As many as the service lets in, so that none waits in the queue
+EXPLANATIONS: dict[str, Any] = {"concurrency_id": "explanation", "concurrency_limit": 16}
+
+
+class Endpoints:
+    """What programs call."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    def predict(self, image: Payload | None, at: Point | None = None) -> dict[str, Any]:
+        """Name the garment in a picture.
+
+        Args:
+            image: A picture file: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, PPM or HEIC.
+            at: A point on the garment that is meant, of several: [x, y] in pixels of the upright picture, from its upper left
+                one. Null for the main garment.
+
+        Returns:
+            label (one of ten), confidence in [0, 1], uncertain (true: probably none of the ten), typicality in [0, 1] (how
+            much the picture is like what the network knows), box (around the garment: left, top, width and height in pixels
+            of the upright picture), message (the answer in words), top (the three most probable names with their
+            probabilities), probabilities of all ten, model_version, model_commit (null: the embedded model), fallback (why
+            the embedded model stands in for the configured one; null: it does not).
+        """
+        with told():
+            return self.service.to_dict(self.service.answer(read(image), at).prediction)
+
+    def garments(self, image: Payload | None) -> list[dict[str, Any]]:
+        """Name every garment in a picture, such as all that a person wears.
+
+        Args:
+            image: A picture file, as for /predict.
+
+        Returns:
+            An object for each garment that is one of the ten, as /predict gives it, the most prominent first; an empty list
+            where there is none.
+        """
+        with told():
+            return [self.service.to_dict(prediction) for prediction in self.service.garments(read(image))]
+
+    def predict_many(self, images: list[Payload] | None) -> list[dict[str, Any]]:
+        """Name the garment in each of many pictures.
+
+        Args:
+            images: Picture files, as for /predict, at most 100.
+
+        Returns:
+            An object for each file, in order: file (its name), error (why it has no answer, in a sentence; null: it has one),
+            and where there is an answer what /predict gives.
+        """
+        if not images:
+            raise refusal("No pictures were received; give a list of image files.")
+        if len(images) > MOST_FILES:
+            raise refusal(f"Received {len(images)} files; at most {MOST_FILES} are taken at once.")
+        return [self._one_of_many(image) for image in images]
+
+    def model_info(self) -> dict[str, Any]:
+        """Tell which model answers.
+
+        Returns:
+            model_version, model_commit (null: the embedded model), labels (the ten names), uncertain_below (the typicality
+            below which an answer is uncertain), metrics (what was measured of it), fallback (why the embedded model stands in
+            for the configured one; null: it does not).
+        """
+        return self.service.model()
+
+    def explain(
+        self,
+        image: Payload | None,
+        target: str = PREDICTED,
+        method: Method = DEFAULT_METHOD,
+        request: gr.Request | None = None,
+    ) -> tuple[Image.Image, dict[str, Any]]:
+        """Show what in a picture speaks for a name.
+
+        Args:
+            image: A picture file, as for /predict.
+            target: One of the ten names, or "the answer" for the predicted one.
+            method: gradcam, gradcam++ or scorecam.
+
+        Returns:
+            The picture with the heat map on it as a PNG, and an object with target, method, empty (true: the method found
+            nothing that speaks for the target), heatmap (28 rows of 28 numbers in [0, 1] over the canonical image) and
+            prediction (what /predict gives).
+        """
+        picture = read(image)
+        with told():
+            answer = self.service.answer(picture)
+            explanation = self.service.explain(picture, None, target, method, visitor(request))
+        return explanation.overlay(), {
+            "target": explanation.target,
+            "method": explanation.method,
+            "empty": explanation.empty,
+            "heatmap": np.round(explanation.heatmap.astype(float), 4).tolist(),
+            "prediction": self.service.to_dict(answer.prediction),
+        }
+
+    def _one_of_many(self, image: Payload) -> dict[str, Any]:
+        file = image.get("orig_name") or Path(image.get("path") or "").name
+        try:
+            answer = self.service.answer(read(image))
+        except (FashionClassifierError, gr.Error) as error:
+            return {"file": file, "error": sentence(error)}
+        return {"file": file, "error": None} | self.service.to_dict(answer.prediction)
+
+
+class PointField(gr.JSON):
+    """A point or null, which says so: of any JSON Gradio gives MCP clients a schema that they refuse."""
+
+    def api_info(self) -> dict[str, Any]:
+        return {"anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "null"}]}
+
+
+class Page(gr.Blocks):
+    """Blocks whose /predict may be called without the point, as before there was one, and that say what a wrong path is."""
+
+    def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
+        if block_fn.api_name == "predict" and len(inputs) == 1:
+            inputs.append(None)
+        super().validate_inputs(block_fn, inputs)
+
+    async def preprocess_data(self, *args: Any, **options: Any) -> list[Any]:
+        try:
+            processed: list[Any] = await super().preprocess_data(*args, **options)
+        except InvalidPathError as error:
+            raise refusal(NOT_UPLOADED) from error
+        except ValidationError as error:
+            raise refusal(f"Received an input that is no uploaded file; {WRAP}.") from error
+        return processed
+
+
+def add_endpoints(service: Service, picture: gr.Image) -> None:
+    """Give the page its endpoints.
+
+    Args:
+        picture: A component that takes pictures as `page.payloads.PictureData`.
+    """
+    endpoints = Endpoints(service)
+    answer, every = gr.JSON(visible=False, label="answer"), gr.JSON(visible=False, label="garments")
+    point = PointField(visible=False, label="at")
+    button = gr.Button(visible=False)
+    button.click(endpoints.predict, [picture, point], answer, preprocess=False, api_name="predict", **PREDICTIONS)
+    button.click(endpoints.garments, picture, every, preprocess=False, api_name="garments", **PREDICTIONS)
+    files, answers = gr.File(file_count="multiple", visible=False, label="images"), gr.JSON(visible=False, label="answers")
+    button.click(endpoints.predict_many, files, answers, preprocess=False, api_name="predict_many", **MANY)
+    model = gr.JSON(visible=False, label="model")
+    button.click(endpoints.model_info, None, model, api_name="model_info", queue=False)
+    if can_explain(service.classifier.bundle):
+        target = gr.Textbox(PREDICTED, visible=False, label="target")
+        method = gr.Dropdown(METHODS, value=DEFAULT_METHOD, visible=False, label="method")
+        heat, reason = gr.Image(format="png", visible=False, label="overlay"), gr.JSON(visible=False, label="explanation")
+        inputs, outputs = [picture, target, method], [heat, reason]
+        button.click(endpoints.explain, inputs, outputs, preprocess=False, api_name="explain", **EXPLANATIONS)
