@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from page.comparison import comparison_tab
 from page.endpoints import Page, add_endpoints
 from page.guard import Guard
 from page.many import ManyTab
-from page.models import can_explain, examples, introduction
+from page.models import introduction
 from page.monitoring import MonitoringTab
 from page.plain_http import routes
 from page.service import Service
@@ -67,11 +66,6 @@ def build(service: Service) -> gr.Blocks:
     return page
 
 
-def warm_up(service: Service) -> None:
-    """Load TensorFlow before the first visitor asks for a heat map."""
-    service.explain(Path(examples(service.classifier.bundle)[0]).read_bytes())
-
-
 def launch(**options: Any) -> str:
     """Serve the page, with plain HTTP beside it; returns its address. Options are Gradio's, for `Blocks.launch`."""
     guard = Middleware(Guard, uploads=uploads, queue=demo._queue)
@@ -88,6 +82,4 @@ own_files = {file for component in demo.blocks.values() for file in getattr(comp
 uploads = Uploads(Path(get_upload_folder()), own_files)
 
 if __name__ == "__main__":
-    if can_explain(service.classifier.bundle):
-        threading.Thread(target=warm_up, args=(service,), daemon=True).start()
     launch()

@@ -1,5 +1,6 @@
 """The tab where a picture is named: the answer, the reason for it on the photo, and the steps behind it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
@@ -13,17 +14,18 @@ from fashion_classifier.places import reduced_point
 from page import drawings
 from page.drawings import Outlines
 from page.endpoints import EXPLANATIONS, PREDICTIONS
-from page.models import can_explain, examples
+from page.models import examples
 from page.payloads import Payload, PictureData, is_not_shown, read, refusal, told
-from page.service import DEFAULT_METHOD, METHODS, PREDICTED, Meant, Service
+from page.service import ALL_OTHERS, DEFAULT_METHOD, METHOD_NAMES, PREDICTED, Meant, Service
 from page.visitors import visitor
-from page.words import NO_NAME, bars, map_sentence, provenance, reason, verdict
+from page.words import NO_NAME, bars, map_sentence, provenance, reason, second, verdict
 
 Answered = tuple[str, str, Meant]
 """A picture's file, the answer's event in the journal, "" where there is none, and which garment was asked about."""
 Shown = dict[Any, Any]
 """What to show, by component."""
 VIEW: dict[str, Any] = {"format": "png", "interactive": False, "height": 300, "buttons": ["download", "fullscreen"]}
+COARSE = 20  # looks, for a first map
 NOTHING_YET = "Choose a picture: its name and the reason for it appear here."
 PRIVACY = (
     "Your picture is named on this server, goes nowhere else, and is deleted after about an hour. "
@@ -69,12 +71,15 @@ class ClassifyTab:
                 self.bars = gr.HTML(elem_id="bars")
                 self.garments = gr.Radio(label="Garments in this picture", visible=False, elem_id="garments")
                 self.version = gr.Markdown(elem_id="version")
-            with gr.Column(min_width=300, visible=can_explain(self.service.classifier.bundle)):
+            with gr.Column(min_width=300):
                 self.overlay = gr.Image(label="Why: what speaks for it", elem_id="overlay", **VIEW)
                 self.comment = gr.Markdown(elem_id="comment")
+                self.why_not = gr.Button(visible=False, size="sm", elem_id="why-not")
                 with gr.Row():
                     self.target = gr.Dropdown([PREDICTED, *LABELS], value=PREDICTED, label="Explain", elem_id="target")
-                    self.method = gr.Dropdown(METHODS, value=DEFAULT_METHOD, label="Method", elem_id="method")
+                    self.against = gr.Dropdown([ALL_OTHERS, *LABELS], value=ALL_OTHERS, label="Rather than", elem_id="against")
+                methods = [(METHOD_NAMES[method], method) for method in self.service.methods]
+                self.method = gr.Dropdown(methods, value=DEFAULT_METHOD, label="By", elem_id="method")
 
     def _lay_out_steps(self) -> None:
         with gr.Accordion("How it got there", open=False, elem_id="steps"), gr.Row():
@@ -116,8 +121,7 @@ class ClassifyTab:
         ]
         listed = [self.isolated, self.garments, self.outlines]
         shown.success(self.show_garments, self.picture, listed, **PRIVATE, **PREDICTIONS)
-        if can_explain(self.service.classifier.bundle):
-            self._connect_explanations([shown, chosen, *tapped])
+        self._connect_explanations([shown, chosen, *tapped])
         # a picture that cannot be read must not leave the former one's answer standing
         shown.failure(self.show_nothing, None, self._answers, api_visibility="private")
         correction = [self.picture, self.answered, self.right, self.keep]
@@ -126,18 +130,22 @@ class ClassifyTab:
     def _connect_explanations(self, answers: list[Any]) -> None:
         explanation: dict[str, Any] = {
             "fn": self.show_explanation,
-            "inputs": [self.picture, self.answered, self.target, self.method],
+            "inputs": [self.picture, self.answered, self.target, self.against, self.method],
             "outputs": [self.overlay, self.comment],
         }
         for answer in answers:  # the map of what is gone must not stay
             answer.success(**explanation, **PRIVATE, **EXPLANATIONS, trigger_mode="always_last")
-        for choice in (self.target, self.method):
+        for choice in (self.target, self.against, self.method):
             choice.input(**explanation, **PRIVATE, **EXPLANATIONS)
+        asked = self.why_not.click(
+            self.choose_second, [self.picture, self.answered], [self.target, self.against], **PRIVATE, **PREDICTIONS
+        )
+        asked.success(**explanation, **PRIVATE, **EXPLANATIONS)
 
     @property
     def _answers(self) -> list[Any]:
         drawn = [self.isolated, self.seen, self.thumbnail, self.overlay]
-        return [self.verdict, self.bars, self.version, self.answered, self.comment, *drawn]
+        return [self.verdict, self.bars, self.version, self.answered, self.comment, self.why_not, self.against, *drawn]
 
     @property
     def _choices(self) -> list[Any]:
@@ -152,7 +160,8 @@ class ClassifyTab:
 
     def show_nothing(self) -> Shown:
         """Neither an answer nor a reason."""
-        return dict.fromkeys(self._answers) | dict.fromkeys((self.verdict, self.bars, self.version, self.comment), "")
+        nothing = dict.fromkeys(self._answers) | dict.fromkeys((self.verdict, self.bars, self.version, self.comment), "")
+        return nothing | {self.why_not: gr.update(visible=False), self.against: ALL_OTHERS}
 
     def show_new(self, image: Payload | None) -> Shown:
         """The answer on another picture; what was chosen for the former one, and the consent to keep it, ends."""
@@ -170,6 +179,7 @@ class ClassifyTab:
         return self.show_nothing() | {
             self.verdict: f"## {verdict(prediction)}\n{reason(prediction)}",
             self.bars: bars(prediction),
+            self.why_not: gr.update(value=f"Why not {second(prediction)}?", visible=not prediction.uncertain),
             self.version: provenance(prediction, answer.seconds, self.service.fallback),
             self.answered: (image["path"], answer.event, meant),
             self.isolated: drawings.isolated(prediction, outlines),
@@ -219,18 +229,31 @@ class ClassifyTab:
         image: Payload | None,
         answered: Answered | None,
         target: str,
+        against: str,
         method: Method,
         request: gr.Request | None = None,
-    ) -> Shown:
-        """The heat map and a sentence on it."""
+    ) -> Iterator[Shown]:
+        """The heat map and a sentence on it; of the method that takes longest a coarse map first."""
         if image is None or answered is None or is_not_shown(image):
-            return {self.overlay: None, self.comment: ""}
+            yield {self.overlay: None, self.comment: ""}
+            return
         with told():
             picture, meant = read(image), answered[2]
             if target == PREDICTED and self.service.predict(picture, meant).uncertain:
-                return {self.overlay: None, self.comment: NO_NAME}
-            explanation = self.service.explain(picture, meant, target, method, visitor(request))
-        return {self.overlay: drawings.at_least(explanation.overlay()), self.comment: map_sentence(explanation)}
+                yield {self.overlay: None, self.comment: NO_NAME}
+                return
+            for looks in (COARSE, None) if method == "perturbation" else (None,):
+                explanation = self.service.explain(picture, meant, target, against, method, looks, visitor(request))
+                drawn = drawings.at_least(explanation.overlay())
+                yield {self.overlay: drawn, self.comment: map_sentence(explanation) if looks is None else gr.skip()}
+
+    def choose_second(self, image: Payload | None, answered: Answered | None) -> Shown:
+        """The answer to be explained against the name that is second."""
+        if image is None or answered is None:
+            return {self.target: gr.skip(), self.against: gr.skip()}
+        with told():
+            prediction = self.service.predict(read(image), answered[2])
+        return {self.target: PREDICTED, self.against: second(prediction)}
 
     def send_correction(self, image: Payload | None, answered: Answered | None, label: str | None, keep: bool) -> str:
         """Write down what a visitor says that the picture, or the garment in it that was asked about, shows."""

@@ -3,6 +3,7 @@
 Names of endpoints, of their parameters and of what they give stay as they are; the docstrings are their documentation.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,8 @@ from pydantic import ValidationError
 from fashion_classifier import FashionClassifierError
 from fashion_classifier.explanations import Method
 from fashion_classifier.places import Point
-from page.models import can_explain
 from page.payloads import NOT_UPLOADED, WRAP, Payload, read, refusal, told
-from page.service import DEFAULT_METHOD, METHODS, PREDICTED, Service
+from page.service import ALL_OTHERS, DEFAULT_METHOD, PREDICTED, Service
 from page.visitors import visitor
 from page.words import sentence
 
@@ -26,6 +26,7 @@ MANY: dict[str, Any] = {"concurrency_id": "many", "concurrency_limit": 1}  # so 
 MOST_FILES = 100
 # apart from predictions, which must not wait for them. As many as the service lets in, so that none waits in the queue
 EXPLANATIONS: dict[str, Any] = {"concurrency_id": "explanation", "concurrency_limit": 16}
+LATER = {"predict": (1, None), "explain": (3, ALL_OTHERS)}  # inputs that there were at first, and what the next one is without
 
 
 class Endpoints:
@@ -96,6 +97,7 @@ class Endpoints:
         image: Payload | None,
         target: str = PREDICTED,
         method: Method = DEFAULT_METHOD,
+        against: str = ALL_OTHERS,
         request: gr.Request | None = None,
     ) -> tuple[Image.Image, dict[str, Any]]:
         """Show what in a picture speaks for a name.
@@ -103,22 +105,29 @@ class Endpoints:
         Args:
             image: A picture file, as for /predict.
             target: One of the ten names, or "the answer" for the predicted one.
-            method: gradcam, gradcam++ or scorecam.
+            method: perturbation, gradcam, or, where TensorFlow is there, gradcam++, scorecam, layercam or smoothgrad.
+            against: Another of the ten names, to show what speaks for the target rather than for it; or "all others".
 
         Returns:
-            The picture with the heat map on it as a PNG, and an object with target, method, empty (true: the method found
-            nothing that speaks for the target), heatmap (28 rows of 28 numbers in [0, 1] over the canonical image) and
-            prediction (what /predict gives).
+            The picture with the heat map on it as a PNG, and an object with target, against (null: all others), method, looks
+            (how often the network was asked about a changed picture), empty (true: the method found nothing that speaks for
+            the target), heatmap (28 rows of 28 numbers over the canonical image, in [0, 1], or in [-1, 1] with against),
+            faithfulness (the target's probability before, without the hottest fifth, and with that alone), sentence (that in
+            words) and prediction (what /predict gives).
         """
         picture = read(image)
         with told():
             answer = self.service.answer(picture)
-            explanation = self.service.explain(picture, None, target, method, visitor(request))
+            explanation = self.service.explain(picture, None, target, against, method, visitor=visitor(request))
         return explanation.overlay(), {
             "target": explanation.target,
+            "against": explanation.against,
             "method": explanation.method,
+            "looks": explanation.looks,
             "empty": explanation.empty,
             "heatmap": np.round(explanation.heatmap.astype(float), 4).tolist(),
+            "faithfulness": asdict(explanation.faithfulness),
+            "sentence": explanation.sentence,
             "prediction": self.service.to_dict(answer.prediction),
         }
 
@@ -139,11 +148,12 @@ class PointField(gr.JSON):
 
 
 class Page(gr.Blocks):
-    """Blocks whose /predict may be called without the point, as before there was one, and that say what a wrong path is."""
+    """Blocks whose endpoints may be called without what they take since later, and that say what a wrong path is."""
 
     def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
-        if block_fn.api_name == "predict" and len(inputs) == 1:
-            inputs.append(None)
+        taken, added = LATER.get(block_fn.api_name, (0, None))
+        if taken and len(inputs) == taken:
+            inputs.append(added)
         super().validate_inputs(block_fn, inputs)
 
     async def preprocess_data(self, *args: Any, **options: Any) -> list[Any]:
@@ -172,9 +182,9 @@ def add_endpoints(service: Service, picture: gr.Image) -> None:
     button.click(endpoints.predict_many, files, answers, preprocess=False, api_name="predict_many", **MANY)
     model = gr.JSON(visible=False, label="model")
     button.click(endpoints.model_info, None, model, api_name="model_info", queue=False)
-    if can_explain(service.classifier.bundle):
-        target = gr.Textbox(PREDICTED, visible=False, label="target")
-        method = gr.Dropdown(METHODS, value=DEFAULT_METHOD, visible=False, label="method")
-        heat, reason = gr.Image(format="png", visible=False, label="overlay"), gr.JSON(visible=False, label="explanation")
-        inputs, outputs = [picture, target, method], [heat, reason]
-        button.click(endpoints.explain, inputs, outputs, preprocess=False, api_name="explain", **EXPLANATIONS)
+    target = gr.Textbox(PREDICTED, visible=False, label="target")
+    against = gr.Textbox(ALL_OTHERS, visible=False, label="against")
+    method = gr.Dropdown(list(service.methods), value=DEFAULT_METHOD, visible=False, label="method")
+    heat, reason = gr.Image(format="png", visible=False, label="overlay"), gr.JSON(visible=False, label="explanation")
+    inputs, outputs = [picture, target, method, against], [heat, reason]
+    button.click(endpoints.explain, inputs, outputs, preprocess=False, api_name="explain", **EXPLANATIONS)

@@ -21,11 +21,6 @@ def examples(bundle: Bundle) -> list[str]:
     return [str(EXAMPLES / row["file"]) for row in rows if names_photos or row["source"].startswith("Fashion-MNIST")]
 
 
-def can_explain(bundle: Bundle) -> bool:
-    """Whether any of its networks can be explained."""
-    return any(expert.explained for expert in bundle.manifest.experts.values())
-
-
 def is_shipped(bundle: Bundle) -> bool:
     """Whether its networks are those that the package carries, from wherever they were loaded."""
     shipped = Bundle(DEFAULT_MODEL).manifest

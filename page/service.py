@@ -12,16 +12,24 @@ from threading import Lock
 from typing import Any
 
 from fashion_classifier import Explanation, FashionClassifier, InvalidPlaceError, Prediction, explain
-from fashion_classifier.explanations import Method
+from fashion_classifier.explanations import Method, possible_methods
 from fashion_classifier.monitoring import Journal
 from fashion_classifier.places import Point
 from page.cache import Cache
 from page.limits import Lane
 from page.words import verdict, without_folders
 
-METHODS: list[tuple[str, Method]] = [("Grad-CAM", "gradcam"), ("Grad-CAM++", "gradcam++"), ("Score-CAM", "scorecam")]
-DEFAULT_METHOD: Method = "gradcam"
+METHOD_NAMES: dict[Method, str] = {
+    "perturbation": "blurring parts",
+    "gradcam": "Grad-CAM",
+    "gradcam++": "Grad-CAM++",
+    "scorecam": "Score-CAM",
+    "layercam": "Layer-CAM",
+    "smoothgrad": "SmoothGrad",
+}
+DEFAULT_METHOD: Method = "perturbation"
 PREDICTED = "the answer"  # the target of an explanation unless another name is chosen
+ALL_OTHERS = "all others"  # what it is explained against, likewise
 
 KEPT = 2**26  # bytes of answers, and as many of explanations: those of about twenty of the largest photos
 EXPLANATIONS, EXPLANATIONS_EACH = 12, 3  # that run or wait, of all and of one visitor
@@ -57,11 +65,13 @@ class Service:
         classifier: Answers.
         journal: Remembers.
         fallback: Why the embedded model stands in for the configured one; None: it does not.
+        methods: In which explanations can be made here.
     """
 
     def __init__(self, classifier: FashionClassifier, journal: Journal, fallback: str | None = None) -> None:
         self.classifier, self.journal = classifier, journal
         self.fallback = None if fallback is None else without_folders(fallback)
+        self.methods = possible_methods(classifier.bundle)
         self._predictions: Cache[Prediction] = Cache(KEPT, _bytes)
         self._garments: Cache[list[Prediction]] = Cache(KEPT, lambda found: sum(map(_bytes, found)))
         self._explanations: Cache[Explanation] = Cache(KEPT, lambda made: made.on_photo.nbytes + _bytes(made.prediction))
@@ -115,28 +125,34 @@ class Service:
         picture: bytes,
         meant: Meant = None,
         target: str | None = None,
+        against: str | None = None,
         method: Method = DEFAULT_METHOD,
+        looks: int | None = None,
         visitor: str = "",
     ) -> Explanation:
-        """Show what in a picture speaks for a name. One is made at a time, as the library does.
+        """Show what in a picture speaks for a name. One is made at a time: predictions need the cores, too.
 
         Args:
             picture: Of a file, as it was uploaded.
             meant: Which garment.
             target: One of the ten names; None, "" or `PREDICTED` for the predicted one.
-            method: One of `METHODS`.
+            against: Another one, to show what speaks for the target rather than for it; None, "" or `ALL_OTHERS` for none.
+            method: One of `methods`.
+            looks: As for `fashion_classifier.explain`.
             visitor: Who asks.
 
         Raises:
             BusyError: So many wait already, of all visitors or of this one.
-            ExplanationError: Unknown target or method, or this model has no explanations.
+            ExplanationError: Unknown names or method.
             InvalidImageError, InvalidPlaceError: As `predict`.
         """
         name = None if target in (PREDICTED, None, "") else target
+        other = None if against in (ALL_OTHERS, None, "") else against
         with self._explaining.place(visitor):
             prediction = self.predict(picture, meant)
-            key = _digest(picture), repr(meant), name, repr(method)
-            return self._explanations.get(key, lambda: self._explained(prediction, name, method))
+            key = _digest(picture), repr(meant), name, other, repr(method), looks
+            options = {"target": name, "against": other, "method": method, "looks": looks}
+            return self._explanations.get(key, lambda: self._explained(prediction, options))
 
     def correct(self, event: str, picture: bytes, meant: Meant, label: str, *, keep_picture: bool) -> bool:
         """Note what a visitor says that a picture shows: once for each answer, and once more to take its picture back.
@@ -198,9 +214,11 @@ class Service:
             raise InvalidPlaceError(f"There is no garment {number} among {len(found)}", self.predict(picture).image.size)
         return found[number]
 
-    def _explained(self, prediction: Prediction, target: str | None, method: Method) -> Explanation:
+    def _explained(self, prediction: Prediction, options: dict[str, Any]) -> Explanation:
         with self._turn:
-            return explain(prediction, target=target, method=method)
+            explanation = explain(prediction, **options)
+            _ = explanation.faithfulness  # measured here, while it is this one's turn
+            return explanation
 
 
 def _digest(picture: bytes) -> bytes:

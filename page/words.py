@@ -50,6 +50,11 @@ def _usualness(typicality: float) -> str:
     return "" if typicality >= UNUSUAL else "The picture is an unusual one, though: look twice."
 
 
+def second(prediction: Prediction) -> str:
+    """The name that is the most probable but one."""
+    return prediction.top(2)[1][0]
+
+
 def bars(prediction: Prediction) -> str:
     """The three most probable names with bars, HTML; nothing of a picture that is none of the ten."""
     if prediction.uncertain:
@@ -71,14 +76,15 @@ def provenance(answer: Prediction, seconds: float, fallback: str | None) -> str:
 
 def map_sentence(explanation: Explanation) -> str:
     """What the map shows, and how probable the name is that it is about; Markdown."""
-    target = explanation.target
-    if explanation.empty:
-        return f"The map is empty: {explanation.method} finds nothing that speaks for {target}."
-    share = explanation.prediction.probabilities[target]
-    text = f"Red speaks most for **{target}**, which gets {percent(share)}."
+    target, against = explanation.target, explanation.against
+    share = percent(explanation.prediction.probabilities[target])
+    if against is not None:
+        other = percent(explanation.prediction.probabilities[against])
+        return f"Orange speaks for **{target}** ({share}), blue for **{against}** ({other}). {explanation.sentence}"
+    text = f"What is brightest speaks most for **{target}**, which gets {share}."
     if target != explanation.prediction.label:
-        text += f" The answer is **{explanation.prediction.label}**: red shows where {target} is least unlikely."
-    return text
+        text += f" The answer is **{explanation.prediction.label}**: here {target} is least unlikely."
+    return f"{text} {explanation.sentence}"
 
 
 def sentence(error: Exception) -> str:

@@ -116,7 +116,17 @@ def test_explain(client: Client) -> None:
 def test_explain_needs_only_a_picture(client: Client) -> None:
     _, answer = client.predict(handle_file("examples/dress.jpg"), api_name="/explain")
     assert answer["target"] == answer["prediction"]["label"] == predict("examples/dress.jpg").label
-    assert answer["method"] == "gradcam"
+    assert (answer["method"], answer["against"], answer["looks"]) == ("perturbation", None, 100)
+    expected = explain(predict("examples/dress.jpg"))
+    assert answer["sentence"] == expected.sentence
+    assert answer["faithfulness"] == pytest.approx(vars(expected.faithfulness), abs=1e-5)
+
+
+def test_explain_one_name_rather_than_another(client: Client) -> None:
+    _, answer = client.predict(handle_file("examples/dress.jpg"), method="gradcam", against="Coat", api_name="/explain")
+    expected = explain(predict("examples/dress.jpg"), method="gradcam", against="Coat")
+    assert answer["against"] == "Coat"
+    np.testing.assert_allclose(answer["heatmap"], expected.heatmap, atol=1e-4)
 
 
 def test_many_pictures_of_which_some_cannot_be_read(client: Client, tmp_path: Path) -> None:
@@ -167,7 +177,12 @@ def test_endpoints_and_their_documentation(client: Client) -> None:
         "/predict_many": ["answers"],
     }
     assert [parameter["parameter_name"] for parameter in endpoints["/predict"]["parameters"]] == ["image", "at"]
-    assert [parameter["parameter_name"] for parameter in endpoints["/explain"]["parameters"]] == ["image", "target", "method"]
+    assert [parameter["parameter_name"] for parameter in endpoints["/explain"]["parameters"]] == [
+        "image",
+        "target",
+        "method",
+        "against",
+    ]
     assert endpoints["/predict"]["description"].startswith("Name the garment in a picture.")
 
 
@@ -287,7 +302,7 @@ def test_the_page_on_a_model_for_thumbnails_without_maps(tiny_bundles: dict[str,
     assert "version 1.0.0 of another model than the one that comes with the page" in text
     assert "Thumbnails: 7 images of Fashion-MNIST. **This model has no network for photos**" in text
     assert "phone photo" not in text
-    assert public == {"predict", "predict_many", "garments", "model_info"}
+    assert public == {"predict", "predict_many", "garments", "explain", "model_info"}
     tab = tab_of(service_of(bundle))
     pictures = ("coat.jpg", "fashion-mnist-bag.png")
     told = [tab.show_prediction({"path": f"examples/{name}"})[tab.verdict] for name in pictures]

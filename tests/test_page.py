@@ -63,9 +63,9 @@ def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()  # all fit, on a phone too, and none is in Gradio's menu
 
 
-def red(prediction: Prediction) -> str:
+def why(prediction: Prediction) -> str:
     """The sentence under the map of an answer."""
-    return f"Red speaks most for {prediction.label}, which gets {words.percent(prediction.confidence)}."
+    return words.map_sentence(explain(prediction)).replace("*", "")
 
 
 def test_upload_read_and_explain(page: Page) -> None:
@@ -79,7 +79,7 @@ def test_upload_read_and_explain(page: Page) -> None:
     for element in ("#isolated", "#seen", "#thumbnail", "#overlay"):
         page.locator(element).scroll_into_view_if_needed()  # pictures are loaded when they come near
         expect(page.locator(f"{element} img")).to_be_visible()
-    expect(page.locator("#comment")).to_have_text(red(expected))
+    expect(page.locator("#comment")).to_have_text(why(expected))
     expect(page.locator("#version")).to_contain_text(f"by model {expected.model_version}.")
     # nothing sticks out sideways
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
@@ -89,7 +89,7 @@ def test_an_example_another_target_and_a_bad_file(page: Page, tmp_path: Path) ->
     page.locator(".gallery-item").nth(1).click()
     expected = predict("examples/trouser.jpg")
     expect(verdict(page)).to_have_text(words.verdict(expected))
-    expect(page.locator("#comment")).to_have_text(red(expected))
+    expect(page.locator("#comment")).to_have_text(why(expected))
 
     page.locator("#target input").click()
     page.get_by_role("option", name="Dress").click()
@@ -121,7 +121,7 @@ def test_the_map_is_of_the_picture_that_came_last(page: Page, monkeypatch: pytes
     page.locator(".gallery-item").nth(3).click()
     expect(verdict(page)).to_contain_text("Dress")
     go_on.set()
-    expect(page.locator("#comment")).to_contain_text("Red speaks most for Dress, ")
+    expect(page.locator("#comment")).to_contain_text("What is brightest speaks most for Dress, ")
 
 
 @ONCE
@@ -142,7 +142,7 @@ def test_a_picture_that_browsers_do_not_show_is_shown_nevertheless(page: Page, t
     expected = predict("tests/fixtures/shirt.heic")
     page.locator("#picture input[type=file]").set_input_files("tests/fixtures/shirt.heic")
     expect(verdict(page)).to_have_text(words.verdict(expected))
-    expect(page.locator("#comment")).to_have_text(red(expected))
+    expect(page.locator("#comment")).to_have_text(why(expected))
     expect(page.locator("#picture img")).to_have_js_property("naturalWidth", 240)
     expect(page.locator("#picture img")).to_have_js_property("naturalHeight", 320)
 
@@ -203,7 +203,7 @@ def test_every_garment_is_named_by_a_chip_and_by_a_tap(page: Page, outfit: Path)
     page.locator("#garments input").nth(1).focus()
     page.keyboard.press("Space")  # as who has no pointer
     expect(verdict(page)).to_have_text(words.verdict(second))
-    expect(page.locator("#comment")).to_have_text(red(second))
+    expect(page.locator("#comment")).to_have_text(why(second))
 
     page.get_by_role("button", name="How it got there").click()
     for element, meant in (("#isolated", first), ("#picture", second)):
@@ -216,7 +216,7 @@ def test_every_garment_is_named_by_a_chip_and_by_a_tap(page: Page, outfit: Path)
 
 def test_one_garment_has_no_chips(page: Page) -> None:
     page.locator(".gallery-item").nth(1).click()
-    expect(page.locator("#comment")).to_contain_text("Red speaks most for Trouser, ")
+    expect(page.locator("#comment")).to_contain_text("What is brightest speaks most for Trouser, ")
     expect(page.locator("#garments")).to_be_hidden()
 
 
@@ -249,7 +249,7 @@ def test_a_correction_is_noted(page: Page) -> None:
 @ONCE
 def test_choices_and_consent_are_for_one_picture(page: Page) -> None:
     page.locator(".gallery-item").nth(1).click()
-    expect(page.locator("#comment")).to_contain_text("Red speaks most for Trouser")
+    expect(page.locator("#comment")).to_contain_text("What is brightest speaks most for Trouser")
     page.locator("#target input").click()
     page.get_by_role("option", name="Coat").click()
     expect(page.locator("#comment")).to_contain_text("Coat")
@@ -262,7 +262,7 @@ def test_choices_and_consent_are_for_one_picture(page: Page) -> None:
     expect(page.locator("#keep input")).not_to_be_checked()
     expect(page.locator("#right input")).to_have_value("")
     expect(page.locator("#target input")).to_have_value("the answer")
-    expect(page.locator("#comment")).to_contain_text("Red speaks most for Dress")
+    expect(page.locator("#comment")).to_contain_text("What is brightest speaks most for Dress")
 
 
 @ONCE
