@@ -106,6 +106,21 @@ def test_an_example_another_target_and_a_bad_file(page: Page, tmp_path: Path) ->
 
 
 @ONCE
+def test_why_not_the_name_that_is_second(page: Page) -> None:
+    page.locator("#picture input[type=file]").set_input_files("examples/shirt.jpg")
+    prediction = predict("examples/shirt.jpg")
+    expect(page.locator("#comment")).to_have_text(why(prediction))
+    second = words.second(prediction)
+    page.get_by_role("button", name=f"Why not {second}?").click()
+    expected = words.map_sentence(explain(prediction, against=second)).replace("*", "")
+    expect(page.locator("#comment")).to_have_text(expected)
+    expect(page.locator("#against input")).to_have_value(second)
+    page.locator("#picture input[type=file]").set_input_files("examples/dress.jpg")
+    expect(page.locator("#comment")).to_have_text(why(predict("examples/dress.jpg")))
+    expect(page.locator("#against input")).to_have_value("all others")
+
+
+@ONCE
 def test_the_map_is_of_the_picture_that_came_last(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
@@ -134,7 +149,7 @@ def test_of_none_of_the_ten_nothing_is_named(page: Page) -> None:
     expect(page.locator("#bars")).to_have_text("")
     page.locator("#target input").click()
     page.get_by_role("option", name="Bag").click()
-    expect(page.locator("#comment")).to_contain_text("speaks for Bag")
+    expect(page.locator("#comment")).to_contain_text("speaks most for Bag")
 
 
 @ONCE
