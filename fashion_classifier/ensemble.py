@@ -9,7 +9,7 @@ import numpy as np
 from fashion_classifier.bundle import Bundle
 from fashion_classifier.confidence import Float64Array
 from fashion_classifier.errors import InvalidBundleError
-from fashion_classifier.forms import FORMS
+from fashion_classifier.forms import FORMS, render_all
 from fashion_classifier.labels import LABELS
 from fashion_classifier.manifest import ExpertName, Member
 from fashion_classifier.network import Float32Array, Network
@@ -43,7 +43,7 @@ class Ensemble:
 
     def logits(self, images: Sequence[CanonicalImage]) -> Float64Array:
         """What each member says of n pictures, at least one: (members, n, 10) float64."""
-        inputs = {form: FORMS[form].render(images) for form in {member.form for member in self.members}}
+        inputs = render_all((member.form for member in self.members), images)
         answers: dict[object, Float32Array] = {}
         for key, network in self._networks.items():
             forms = [member.form for member in self.members if _key(member) == key]

@@ -1,6 +1,6 @@
 """`CanonicalImage` -> what a network takes: the forms of a picture by name, each with the way back to the photo."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +24,7 @@ class Form:
         draw: A picture in this form, (side, side, channels) uint8.
         scale: (n, side, side, channels) uint8 -> float32 in the range that the networks take.
         geometry: The way from a picture in this form back to the photo.
+        mirrors: The form that this one is left to right; None for one by itself.
     """
 
     shape: tuple[int, int, int]
@@ -31,6 +32,7 @@ class Form:
     draw: Callable[[CanonicalImage], UInt8Array]
     scale: Callable[[UInt8Array], Float32Array]
     geometry: Callable[[CanonicalImage], Geometry]
+    mirrors: FormName | None = None
 
     def render(self, images: Sequence[CanonicalImage]) -> Float32Array:
         """n pictures, at least one, as the input of a network: (n, side, side, channels) float32."""
@@ -58,12 +60,13 @@ def _of_view(image: CanonicalImage) -> Geometry:
     return image.view_geometry
 
 
-def _mirrored(form: Form) -> Form:
-    """The form left to right."""
+def _mirrored(form: Form, name: FormName) -> Form:
+    """The form of that name left to right."""
     return replace(
         form,
         draw=lambda image: form.draw(image)[:, ::-1],
         geometry=lambda image: replace(form.geometry(image), mirrored=True),
+        mirrors=name,
     )
 
 
@@ -71,7 +74,16 @@ _CANONICAL = Form((SIZE, SIZE, 1), 1, _canonical, _in_unit, _of_canonical)  # in
 _GARMENT = Form((VIEW_SIZE, VIEW_SIZE, 4), 3, _garment, as_input, _of_view)  # RGB and mask, in [-1, 1]
 FORMS: dict[FormName, Form] = {
     "canonical": _CANONICAL,
-    "canonical mirrored": _mirrored(_CANONICAL),
+    "canonical mirrored": _mirrored(_CANONICAL, "canonical"),
     "garment": _GARMENT,
-    "garment mirrored": _mirrored(_GARMENT),
+    "garment mirrored": _mirrored(_GARMENT, "garment"),
 }
+
+
+def render_all(names: Iterable[FormName], images: Sequence[CanonicalImage]) -> dict[FormName, Float32Array]:
+    """n pictures, at least one, in several forms, as `Form.render`; one that mirrors another of them is not drawn again."""
+    rendered: dict[FormName, Float32Array] = {}
+    for name in sorted(set(names), key=lambda name: FORMS[name].mirrors is not None):
+        mirrored = FORMS[name].mirrors
+        rendered[name] = rendered[mirrored][:, :, ::-1] if mirrored in rendered else FORMS[name].render(images)
+    return rendered

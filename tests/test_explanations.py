@@ -181,7 +181,10 @@ def test_weights_in_half_precision_are_computed_with_in_single(red_and_blue: Can
     np.testing.assert_allclose(explanation.on_photo, columns(1, 0, (37, 24, 192, 192)), atol=1e-3)
 
 
-@pytest.mark.parametrize("method", TF_METHODS)
+SLOW = ("smoothgrad",)  # many gradients
+
+
+@pytest.mark.parametrize("method", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in TF_METHODS])
 def test_every_method_of_tf_keras_vis_on_the_embedded_networks(
     method: ActivationMethod, example_labels: dict[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,6 +262,7 @@ def without_evidence(bundle: Bundle) -> Bundle:
 REAL = [PHOTO, "examples/dress.jpg", THUMBNAIL, "examples/fashion-mnist-sandal.png"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("against", [None, "Shirt"])
 @pytest.mark.parametrize("picture", REAL)
 def test_gradcam_is_that_of_tf_keras_vis(exported: Bundle, picture: str, against: str | None) -> None:

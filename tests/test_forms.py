@@ -1,5 +1,6 @@
 """What a form shows is worked out by hand from random colours, and the way back from where a form's pixels came from."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import get_args
 
@@ -8,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from fashion_classifier import CanonicalImage, canonicalize
-from fashion_classifier.forms import FORMS
+from fashion_classifier.forms import FORMS, Float32Array, Form, render_all
 from fashion_classifier.manifest import FormName
 
 NAMES: tuple[FormName, ...] = get_args(FormName)
@@ -106,6 +107,24 @@ def test_there_and_back(image: CanonicalImage, name: FormName) -> None:
     np.testing.assert_allclose(geometry.pick(geometry.project(values)), values, atol=0.15)  # edges are smoothed
     left, _, width, _ = geometry.box
     assert geometry.project(values)[:, left + width // 2 :].max() == 0  # the left third of the photo's box, mirrored or not
+
+
+def test_forms_at_once_are_those_one_by_one(image: CanonicalImage, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = {name: FORMS[name].render([image, image]) for name in NAMES}
+    rendered: list[Form] = []
+    render = Form.render
+
+    def counted(form: Form, images: Sequence[CanonicalImage]) -> Float32Array:
+        rendered.append(form)
+        return render(form, images)
+
+    monkeypatch.setattr(Form, "render", counted)
+    together = render_all(reversed(NAMES), [image, image])
+    assert together.keys() == alone.keys()
+    for name in NAMES:
+        np.testing.assert_array_equal(together[name], alone[name])
+    assert rendered == [FORMS["garment"], FORMS["canonical"]]
+    assert render_all(["garment mirrored"], [image]).keys() == {"garment mirrored"}
 
 
 def test_nothing_more_is_kept_of_a_picture(image: CanonicalImage) -> None:

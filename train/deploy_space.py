@@ -28,7 +28,8 @@ ROOT = Path(__file__).parent.parent
 CONTENT = ("app.py", "page", "fashion_classifier", "examples", "report", "pyproject.toml", "LICENSE")
 APP, EXPLAIN = "app", "explain"  # extras of the package: what the page needs, and what further explanations need
 TEMPLATE, PRIVACY = (Path(__file__).parent / name for name in ("space.md", "privacy.md"))
-LEFT_OUT = ("__pycache__", "*.pyi", "errors-*")  # contact sheets of errors show people who were not asked
+# a Space names no catalogues, and contact sheets of errors show people who were not asked
+LEFT_OUT = ("__pycache__", "*.pyi", "catalogue", "errors-*")
 FOR_TENSORFLOW = "*.keras"
 FOR_THUMBNAILS = "Names the garment in an image of Fashion-MNIST's kind"  # at most 60 characters
 NO_PAID_PLAN = (
