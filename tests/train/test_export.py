@@ -130,6 +130,24 @@ def test_comparison(runs: list[Path], data: FashionMNIST, tmp_path: Path, monkey
     assert f"- {sentence}\n" in (tmp_path / "comparison.md").read_text()
 
 
+def test_eight_bits_that_disagree_are_not_served(
+    runs: list[Path], data: FashionMNIST, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[int] = []  # bytes: of single precision test and validation images, of eight bits these, and of the chosen one
+
+    def reversed_once(*args: Any) -> Any:
+        served.append((args[0] / "thumbnail.tflite").stat().st_size)
+        logits = logits_of(*args)
+        return logits[..., ::-1] if len(served) == 3 else logits
+
+    logits_of = exporting.served_logits
+    monkeypatch.setattr(exporting, "served_logits", reversed_once)
+    measured = export(runs[1], tmp_path / "bundle", version="0", data=data).manifest.metrics["serving"]
+    assert measured["chosen"] == "float32"
+    assert measured["int8"]["test images named differently"] > 0.9 * measured["n"]
+    assert served[4] == served[0] > 3 * served[2]
+
+
 def test_what_has_seen_mirror_images_is_asked_about_them(data: FashionMNIST, tmp_path: Path) -> None:
     fit(replace(RECIPES["ann"], epochs=2, batch_size=20, augmentation=True), data, tmp_path / "run")
     with pytest.MonkeyPatch.context() as patch:

@@ -131,7 +131,7 @@ def check_figures(card: str, reports: list[Any]) -> None:
         known |= {f"{number:.{digits}f}" for digits in (2, 3, 4)}
     for section in ("How right it is, and where it is not", "Limits", "Measured on Fashion-MNIST's test images"):
         (text,) = re.findall(rf"^## {section}$(.*?)^## ", card, re.MULTILINE | re.DOTALL)
-        found = re.findall(r"\d[\d,]*(?:\.\d+)?", text)
+        found = re.findall(r"\d[\d,]*(?:\.\d+)?", text.replace("F1", ""))
         assert [number for number in found if number.rstrip(",") not in known] == [], section
         assert found, section
 

@@ -167,11 +167,13 @@ def _add_thumbnail_expert(
             "largest difference of a probability": float(np.abs(expected - found).max()),
             "bytes": (out / "thumbnail.tflite").stat().st_size,
         }
+    agreeing = {name for name, found in serving.items() if found["test images named differently"] <= DISAGREEMENT * len(test)}
     chosen = "int8"
-    if serving["int8"]["validation accuracy"] < serving["float32"]["validation accuracy"] - INT8_MARGIN:
+    worse = serving["int8"]["validation accuracy"] < serving["float32"]["validation accuracy"] - INT8_MARGIN
+    if worse or "int8" not in agreeing:
         chosen = "float32"
         network.export(out / "thumbnail.tflite", format="litert", verbose=False)
-    if serving[chosen]["test images named differently"] > DISAGREEMENT * len(test):
+    if chosen not in agreeing:
         raise ValueError(f"The Keras and the LiteRT network do not agree: {serving[chosen]}.")
     if add_evidence(out / "thumbnail.tflite"):
         members = [replace(member, evidence=True) for member in members]
