@@ -66,7 +66,8 @@ class Mark(NamedTuple):
 def rates_on_lists(source: Path, n: int, processes: int) -> Rates:
     """Of `predict` on lists of n, in each of some processes that begin together."""
     command = [sys.executable, "-W", "ignore", "-c", ON_LISTS, str(source), str(n)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    one_core = os.environ | {"OMP_NUM_THREADS": "1"}  # each, as a worker
+    pipes = {"env": one_core, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     children = [subprocess.Popen(command, text=True, **pipes) for _ in range(processes)]  # type: ignore[call-overload]
     for child in children:
         child.stdout.readline()
