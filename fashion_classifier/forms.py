@@ -83,7 +83,7 @@ FORMS: dict[FormName, Form] = {
 def render_all(names: Iterable[FormName], images: Sequence[CanonicalImage]) -> dict[FormName, Float32Array]:
     """n pictures, at least one, in several forms, as `Form.render`; one that mirrors another of them is not drawn again."""
     rendered: dict[FormName, Float32Array] = {}
-    for name in sorted(set(names), key=lambda name: FORMS[name].mirrors is not None):
+    for name in sorted(dict.fromkeys(names), key=lambda name: FORMS[name].mirrors is not None):
         mirrored = FORMS[name].mirrors
         rendered[name] = rendered[mirrored][:, :, ::-1] if mirrored in rendered else FORMS[name].render(images)
     return rendered
