@@ -8,7 +8,7 @@ from typing import Any
 
 # a folder of its own, which is swept; shared with other pages of Gradio it would not be
 os.environ.setdefault("GRADIO_TEMP_DIR", str(Path(tempfile.gettempdir()) / "fashion-classifier"))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow, loaded for explanations, talks a lot
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow, loaded for some explanations, talks a lot
 
 import gradio as gr
 from gradio.utils import get_upload_folder

@@ -226,7 +226,9 @@ def find_garments(picture: Picture | CanonicalImage) -> list[Prediction]:
 def canonicalize(
     picture: Picture | CanonicalImage, segment: Segment | None = None, *, at: Point | None = None, box: Box | None = None
 ) -> CanonicalImage:
-    """Bring any picture of a garment into canonical form, as `predict` does before it looks.
+    """Bring any picture of a garment into canonical form, as `predict` does first.
+
+    It then turns thumbnails upright that surely are not, and takes gray pictures with a photo's detail for photos.
 
     Args:
         picture: Anything that holds a picture.

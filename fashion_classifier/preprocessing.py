@@ -29,9 +29,8 @@ WHITE = 200  # gray level from which a plain background counts as white
 DARK, BRIGHT = 32, 223  # gray levels that count as background of a negative and of a positive
 FILLED = 0.9  # share of the frame that the garment of a canonical image spans, 26 of 28 pixels or more
 FINE = 20  # cycles along a garment's longer side; 28 pixels hold 14, and enlarging them adds little beyond 20
-DETAIL = (
-    0.009  # of a garment's variance: so much beyond FINE have 98 % of gray photos of 100 px, and 3 % of enlarged thumbnails
-)
+# 461 of 501 gray photos have more than that, and 52 of 1,200 enlarged thumbnails
+DETAIL = 0.009  # of a garment's variance that lies beyond FINE
 FINEST = 4 * SIZE  # px, the side at which that is measured
 BLOCKS = 0.94  # of what changes in a thumbnail that was enlarged in blocks: so much at their edges, after JPEG too
 GRAY_TOLERANCE = 8  # largest difference of two channels in a picture without colour, JPEG noise allowed
@@ -86,7 +85,7 @@ class CanonicalImage:
         pixels: (28, 28) uint8 in [0, 255], light garment on black: the canonical form itself.
         photo: The decoded picture, (H, W) or (H, W, 3) uint8, at most 1024 px a side.
         mask: (H, W) bool, True where the garment was found; all True for a thumbnail.
-        geometry: The way from `pixels` back to `photo`.
+        geometry: The way from `pixels` back to `photo`, which may be turned.
         isolation: How the garment was found.
         size: Width and height of the upright picture before it was reduced to `photo`, pixels.
     """

@@ -25,8 +25,8 @@ from fashion_classifier.masks import innermost
 from fashion_classifier.monitoring import Journal, read_events
 from page.classify import ClassifyTab
 from page.endpoints import PREDICTIONS, Endpoints
-from page.service import EXPLANATIONS_EACH, Answer, Service
-from tests.patience import PATIENCE, eventually
+from page.service import Answer, Service
+from tests.patience import PATIENCE
 from tests.tiny_bundles import change, changed, put
 
 
@@ -373,27 +373,6 @@ def test_what_browsers_do_not_show_is_told_by_content(file_format: str, shown: b
     else:
         np.testing.assert_array_equal(np.asarray(picture), pixels)
     assert tab.show_prediction(payload)[tab.verdict].startswith("## ") == shown
-
-
-def test_predictions_do_not_wait_for_explanations(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    go_on, explained = threading.Event(), explain(predict("examples/dress.jpg"))
-
-    def slow(*args: Any, **options: Any) -> Any:
-        assert go_on.wait(PATIENCE)
-        return explained
-
-    monkeypatch.setattr("page.service.explain", slow)
-    picture = as_data_url("examples/dress.jpg")
-    joined = [join(api, "explain", [picture, "Sandal", "gradcam"]).json()["event_id"] for _ in range(12)]
-    assert '"label": "Dress"' in call(api, "predict", [picture])
-    with ThreadPoolExecutor(12) as pool:
-        answers = [pool.submit(api.get, f"call/explain/{event}") for event in joined]
-        eventually(lambda: sum(answer.done() for answer in answers) == 12 - EXPLANATIONS_EACH)
-        go_on.set()
-        streams = [answer.result().text for answer in answers]
-    assert sum('"target": "Dress"' in stream for stream in streams) == EXPLANATIONS_EACH
-    refused = "3 explanations of yours are waiting already; try again when they are answered."
-    assert sum(refused in stream for stream in streams) == 12 - EXPLANATIONS_EACH
 
 
 def test_a_full_queue_refuses(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:

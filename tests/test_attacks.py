@@ -211,6 +211,8 @@ def test_explanations_of_one_visitor_are_few_at_once(http: httpx.Client, monkeyp
         joined = http.post("gradio_api/call/explain", json={"data": [picture, target, "scorecam"]})
         events.append(joined.raise_for_status().json()["event_id"])
     assert http.post("v1/predict", content=DRESS).json()["label"] == "Dress"
+    named = http.post("gradio_api/call/predict", json={"data": [picture]}).json()["event_id"]
+    assert '"label": "Dress"' in http.get(f"gradio_api/call/predict/{named}").text
     with ThreadPoolExecutor(20) as pool:
         answers = [pool.submit(http.get, f"gradio_api/call/explain/{event}") for event in events]
         eventually(lambda: sum(answer.done() for answer in answers) == 20 - EXPLANATIONS_EACH)
