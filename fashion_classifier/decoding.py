@@ -15,7 +15,17 @@ import time
 import warnings
 from typing import NoReturn
 
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import (
+    ExifTags,
+    Image,
+    ImageOps,
+    MpoImagePlugin,  # noqa: F401 - Pillow imports its plugins when it needs them, and a process that is forked
+    TiffImagePlugin,  # noqa: F401 - while another thread imports one would wait for that thread without end
+    UnidentifiedImageError,
+    WebPImagePlugin,  # noqa: F401
+)
+
+Image.preinit()  # the plugins of the other formats
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "HEIC")  # MPO, several JPEGs in a file, opens as JPEG
 MAX_PIXELS = 64 * 1024 * 1024  # the largest common phone sensor mode, 9248 x 6936, fits; a 100 MP "bomb" does not

@@ -7,6 +7,7 @@ like a gradient times its input, the map is the one times the other.
 
 import cv2
 import numpy as np
+from numpy.random import default_rng
 
 from fashion_classifier.blurring import Blurring, Float32Array
 from fashion_classifier.confidence import Float64Array
@@ -38,7 +39,7 @@ def perturbation_map(blurring: Blurring, target: int, against: int | None, looks
 
 def random_masks(n: int, side: int) -> Float32Array:
     """(n, side, side) in [0, 1]: grids of cells that are 0 or 1 by chance, shifted by chance, smooth in between."""
-    rng = np.random.default_rng(SEED)
+    rng = default_rng(SEED)
     cell = max(SMALLEST_CELL, side // CELLS)
     cells = -(-side // cell) + 1
     masks = np.empty((n, side, side), np.float32)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from fashion_classifier import (
     ExplanationError,
@@ -116,6 +117,39 @@ stop.set()
 @pytest.mark.parametrize("times", [3, pytest.param(50, marks=pytest.mark.slow)])
 def test_a_process_that_is_forked_while_threads_predict_predicts(times: int) -> None:
     assert in_a_process_of_its_own(FORKS, str(times), PHOTO).split() == ["0"] * times
+
+
+IMPORTED = """
+import sys
+from pathlib import Path
+from fashion_classifier import InvalidImageError, explain, find_garments, predict
+
+before = set(sys.modules)
+for path in sys.argv[1:]:
+    try:
+        prediction = predict(path)
+    except InvalidImageError:
+        continue
+    predict(Path(path).read_bytes())
+    explain(prediction, looks=10)
+    explain(prediction, method="gradcam")
+find_garments(path)
+print(sorted(set(sys.modules) - before))
+"""
+
+
+def test_predicting_imports_nothing(tmp_path: Path) -> None:
+    """A process that is forked while another thread imports something waits for it without end, if it needs the same."""
+    photo = Image.open(PHOTO)
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    files = [tmp_path / f"photo.{name}" for name in ("jpg", "png", "webp", "gif", "bmp", "ppm", "tiff", "avif", "mpo")]
+    for file in files:
+        photo.save(file, exif=turned)
+    (tmp_path / "text.png").write_text("no picture")
+    heic = Path(__file__).parent / "fixtures" / "shirt.heic"
+    paths = [*files, tmp_path / "text.png", heic, "examples/fashion-mnist-bag.png", PHOTO]
+    assert in_a_process_of_its_own(IMPORTED, *map(str, paths)) == "[]\n"
 
 
 OUTLIVES = """
