@@ -18,15 +18,16 @@ from fashion_classifier.images import ACCEPTED, Picture, UInt8Array, is_tensor, 
 from fashion_classifier.labels import LABELS
 from fashion_classifier.locks import once
 from fashion_classifier.manifest import ExpertName
-from fashion_classifier.masks import BoolArray
+from fashion_classifier.masks import BoolArray, parts_of
 from fashion_classifier.memory import give_back
 from fashion_classifier.orientation import Orientation
-from fashion_classifier.places import Box, Point
+from fashion_classifier.places import Box, Point, reduced_point
 from fashion_classifier.predictions import Prediction
 from fashion_classifier.preprocessing import CanonicalImage, Segment, as_photo, cut_out_of_photo
 from fashion_classifier.segmentation import Segmenter
 
 MANY = 8  # pictures of a list, from which on what they took is given back to the system at once
+APART = 0.5  # confidence in the name of each part of what was found, from which on other names are other garments
 MODEL_VARIABLE = "FASHION_CLASSIFIER_MODEL"  # the model to use where none is named
 
 
@@ -115,7 +116,8 @@ class FashionClassifier:
             TypeError: A point or a box is given for an iterable of pictures.
         """
         if _is_single(pictures):
-            return self._answer([preprocessing.canonicalize(pictures, self._segment, at=at, box=box)])[0]
+            (prediction,) = self._answer([preprocessing.canonicalize(pictures, self._segment, at=at, box=box)])
+            return prediction if at is None else self._part_at(prediction, at)
         if at is not None or box is not None:
             raise TypeError("A point or a box is for one picture, received an iterable of pictures.")
         if not isinstance(pictures, Iterable):
@@ -150,7 +152,26 @@ class FashionClassifier:
         if first is not main.image.mask:
             (main,) = self._answer([cut_out_of_photo(photo, first, size)])
         found = [main, *self._answer([cut_out_of_photo(photo, mask, size) for mask in others])]
-        return [prediction for prediction in found if not prediction.uncertain]
+        return [part for prediction in found if not prediction.uncertain for part in self._parts(prediction)]
+
+    def _parts(self, found: Prediction) -> list[Prediction]:
+        """The garments that lie beside each other in what was found as one; that itself, where its parts have no other names.
+
+        A pair of shoes has two parts too, and an open coat, and what an arm is held before.
+        """
+        parts = parts_of(found.image.mask) if found.image.is_photo else []
+        if len(parts) < 2:
+            return [found]
+        named = self._answer([cut_out_of_photo(found.image.photo, part, found.image.size) for part in parts])
+        sure = all(part.confidence >= APART and not part.uncertain for part in named)
+        return named if sure and len({part.label for part in named}) > 1 else [found]
+
+    def _part_at(self, found: Prediction, at: Point) -> Prediction:
+        """Of several garments that were found as one the one at a point, given as for `predict`."""
+        height, width = found.image.mask.shape
+        column, row = reduced_point(at, found.image.size, (width, height))
+        place = min(max(0, round(row)), height - 1), min(max(0, round(column)), width - 1)
+        return next((part for part in self._parts(found) if part.image.mask[place]), found)
 
     def _canonicalize(self, picture: Picture | CanonicalImage, index: int) -> CanonicalImage:
         try:

@@ -40,8 +40,14 @@ def main_parts(found: BoolArray) -> BoolArray:
     if found.mean() < SMALLEST:
         return np.zeros_like(found)
     numbers, areas = _parts(found)
-    kept: BoolArray = ((areas >= SMALLEST_PART * areas.max()) & (areas > 0))[numbers]
+    kept: BoolArray = _is_part(areas)[numbers]
     return kept
+
+
+def parts_of(found: BoolArray) -> list[BoolArray]:
+    """Each part that hangs together and is not too small beside the largest, which is the first, the smallest the last."""
+    numbers, areas = _parts(found)
+    return [numbers == part for part in np.argsort(-areas, kind="stable") if _is_part(areas)[part]]
 
 
 def largest_part(found: BoolArray) -> BoolArray:
@@ -49,6 +55,11 @@ def largest_part(found: BoolArray) -> BoolArray:
     numbers, areas = _parts(found)
     largest: BoolArray = (numbers == areas.argmax()) & found
     return largest
+
+
+def _is_part(areas: npt.NDArray[np.int32]) -> BoolArray:
+    is_part: BoolArray = (areas >= SMALLEST_PART * areas.max()) & (areas > 0)
+    return is_part
 
 
 def _parts(found: BoolArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:

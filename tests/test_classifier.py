@@ -35,7 +35,7 @@ from fashion_classifier.images import to_gray
 from fashion_classifier.manifest import MOST_BYTES
 from fashion_classifier.segmentation import Segmenter
 from tests.patience import PATIENCE
-from tests.stand_ins import FindingParts, Naming, dark
+from tests.stand_ins import Finding, FindingParts, Naming, dark
 from tests.tiny_bundles import change, changed
 from train.pictures.fashion_mnist import ENVIRONMENT_VARIABLE, Pictures, load_fashion_mnist
 from train.reports.thumbnails import evaluate
@@ -149,6 +149,7 @@ def boxes(predictions: list[Prediction]) -> list[tuple[str, tuple[float, ...]]]:
 
 
 RED, BLUE = ("Ankle boot", (20, 20, 40, 30)), ("Trouser", (80, 10, 60, 100))
+BOTH, PAIR = ("Trouser", (20, 10, 120, 100)), ("Ankle boot", (20, 20, 40, 80))
 
 
 def test_all_garments_the_most_prominent_first() -> None:
@@ -180,6 +181,22 @@ def test_what_is_pointed_at_is_named(scale: int) -> None:
     first = classifier.predict(picture)
     assert classifier.predict(first.image, at=(30 * scale, 30 * scale)).label == "Ankle boot"  # it is decoded once
     assert classifier.predict(picture, at=(160 * scale, 30 * scale)).uncertain
+
+
+def test_garments_side_by_side_that_were_found_as_one_are_told_apart() -> None:
+    classifier = Naming(Finding(dark))  # finds all that is dark as one
+    two = outfit().crop((0, 0, 145, 120))
+    assert boxes(classifier.find_garments(two)) == [BLUE, RED]
+    for point, expected in (((59, 49), RED), ((80, 10), BLUE), ((-0.5, -0.5), BOTH), ((144.5, 119.5), BOTH)):
+        assert boxes([classifier.predict(two, at=point)]) == [expected]
+    assert boxes(classifier.find_garments(outfit())) == [("Trouser", (20, 10, 170, 100))]  # one of the three is not sure
+
+
+def test_parts_of_one_name_are_one_garment() -> None:
+    pair = outfit().crop((0, 0, 70, 120))
+    pair.paste(pair.crop((20, 20, 60, 50)), (20, 70))
+    classifier = Naming(Finding(dark))
+    assert boxes(classifier.find_garments(pair)) == boxes([classifier.predict(pair, at=(30, 30))]) == [PAIR]
 
 
 def test_what_is_framed_is_named() -> None:

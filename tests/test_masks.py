@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fashion_classifier.masks import BoolArray, box_of, innermost, iou, largest_part, main_parts, widened
+from fashion_classifier.masks import BoolArray, box_of, innermost, iou, largest_part, main_parts, parts_of, widened
 from tests.boxed_garments import filled, grid
 
 
@@ -52,6 +52,13 @@ def test_main_parts_by_hand(found: BoolArray, kept: BoolArray) -> None:
     before = found.copy()
     np.testing.assert_array_equal(main_parts(found), kept)
     np.testing.assert_array_equal(found, before)
+
+
+def test_the_parts_by_hand() -> None:
+    parts = [(50, 5, 20, 21), (5, 5, 20, 20), (5, 50, 12, 7)]  # 84 of 420 are a fifth
+    found = grid(*parts, (30, 60, 40, 2))  # and 80 are less
+    np.testing.assert_array_equal(parts_of(found), [grid(part) for part in parts])
+    assert parts_of(grid()) == []
 
 
 def test_the_largest_part_by_hand() -> None:
