@@ -4,19 +4,22 @@ import dataclasses
 import importlib
 import io
 import json
+import os
 import struct
 import sys
 import tarfile
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from fashion_classifier import Bundle, FashionClassifier, predict
+from fashion_classifier import Bundle, FashionClassifier, FashionClassifierError, InvalidImageError, predict
 from fashion_classifier.bundle import MANIFEST
+from tests import mortal
 from tests.loopback_hub import LoopbackHub, Repository
 from tests.loopback_s3 import loopback_s3
 from tests.test_exported_members import loaded
@@ -25,6 +28,7 @@ from train.pictures.fashion_mnist import Pictures
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
+from fashion_classifier.catalogue.apart import Apart
 from fashion_classifier.catalogue.files import SourceError, is_picture, shown
 from fashion_classifier.catalogue.parts import Listed, Part, Shard, Stored, Unread
 from fashion_classifier.catalogue.progress import Progress
@@ -48,7 +52,8 @@ def job(classifier: FashionClassifier, tmp_path: Path) -> Callable[[list[Part]],
         results = Results(str(tmp_path / "out"))
         results.open(parts, classifier.bundle)
         for number, part in enumerate(parts):
-            results.write(part_name(number), answered(part, classifier.predict, classifier.bundle)[0])
+            name = lambda picture: classifier.predict(picture).to_dict()  # noqa: E731
+            results.write(part_name(number), answered(part, name, classifier.bundle)[0])
         return results
 
     return work
@@ -212,7 +217,7 @@ def test_a_dataset_on_the_hub_is_read_where_it_is(loopback: LoopbackHub, tmp_pat
     ((row,), (file,)) = stored.read(), listed.read()
     assert (row.sources, row.pictures) == (["hf://datasets/owner/name/data/a.parquet#0"], [COAT.read_bytes()])
     assert file.sources == ["hf://datasets/owner/name/more/b.jpg"]
-    assert file.pictures[0].read() == b"b"  # type: ignore[union-attr]
+    assert file.pictures[0].read(9) == b"b"  # type: ignore[union-attr]
 
 
 def test_a_bucket_is_read_where_it_is(job: Callable[[list[Part]], Results], tmp_path: Path) -> None:
@@ -230,7 +235,8 @@ def test_a_bucket_is_read_where_it_is(job: Callable[[list[Part]], Results], tmp_
 def test_what_is_no_file_here_is_an_error_row() -> None:
     (batch,) = Listed("", ("https://host/a.jpg", "no-such://a/b.jpg")).read()
     assert batch.pictures[0] == "https://host/a.jpg"  # which `predict` refuses with a hint
-    assert "Cannot read the file 'no-such://a/b.jpg': " in str(batch.pictures[1])
+    with pytest.raises(InvalidImageError, match=r"^Cannot read the file 'no-such://a/b\.jpg': "):
+        predict(batch.pictures[1])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -296,6 +302,22 @@ def test_an_archive_may_be_empty(job: Callable[[list[Part]], Results], tmp_path:
     assert summarised(results, "1", Progress(1, 1, 0)).pictures == 0
     with Image.open(io.BytesIO(contact_sheet(parts, results))) as sheet:
         assert sheet.size == (8 * 144, 172)
+
+
+def test_a_picture_that_ends_its_process_has_an_error_and_the_next_one_an_answer(tmp_path: Path) -> None:
+    (tmp_path / "by SIGSEGV.jpg").write_bytes(DRESS.read_bytes())
+    name, (coat, hat) = Apart(mortal.load), [prediction.to_dict() for prediction in predict([COAT, HAT])]
+    assert name(str(COAT)) == coat
+    with pytest.raises(InvalidImageError, match=r"^The picture ended the process that named it, by SIGSEGV\. Accepted: "):
+        name(str(tmp_path / "by SIGSEGV.jpg"))
+    with pytest.raises(InvalidImageError, match=r"^The file 'pyproject\.toml' .* is not an image of a known format"):
+        name("pyproject.toml")
+    assert name(str(HAT)) == hat
+
+
+def test_no_picture_is_to_blame_where_there_is_no_model() -> None:
+    with pytest.raises(FashionClassifierError, match=r"^The process that names pictures one by one ended before the first\.$"):
+        Apart(partial(os._exit, 3))
 
 
 def test_a_folder_takes_the_answers_of_one_job(tmp_path: Path, classifier: FashionClassifier) -> None:

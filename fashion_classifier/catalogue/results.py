@@ -22,7 +22,6 @@ from fashion_classifier.catalogue.parts import Batch, Part, Unread
 from fashion_classifier.errors import InvalidImageError
 from fashion_classifier.images import Picture
 from fashion_classifier.labels import LABELS
-from fashion_classifier.predictions import Prediction
 
 JOB = "_catalogue.json"  # what is named, by which model
 PART = "part-"
@@ -42,21 +41,21 @@ ANSWERS = pa.schema(
     ]
 )
 
-Predict = Callable[[Picture], Prediction]
+Name = Callable[[Picture], dict[str, Any]]  # what `Prediction.to_dict` says, or `InvalidImageError`
 
 
 class OtherCatalogueError(SourceError):
     """The folder holds the answers of another job."""
 
 
-def answered(part: Part, predict: Predict, model: Bundle) -> tuple[bytes, int]:
+def answered(part: Part, name: Name, model: Bundle) -> tuple[bytes, int]:
     """Name a part's pictures: the content of a Parquet file with a row for each, and their number.
 
     Columns of the source that are called as one of the answer's are, such as label, are called source_label then.
     """
     content, writer, rows = io.BytesIO(), None, 0
     for batch in part.read():
-        table = _table(batch, [_answer(picture, predict, model) for picture in batch.pictures])
+        table = _table(batch, [_answer(picture, name, model) for picture in batch.pictures])
         writer = writer or pq.ParquetWriter(content, table.schema, compression="zstd")
         writer.write_table(table)
         rows += table.num_rows
@@ -73,12 +72,12 @@ def _table(batch: Batch, answers: list[dict[str, Any]]) -> Any:
     return table
 
 
-def _answer(picture: Picture | Unread, predict: Predict, model: Bundle) -> dict[str, Any]:
+def _answer(picture: Picture | Unread, name: Name, model: Bundle) -> dict[str, Any]:
     begun = time.perf_counter()
     try:
         if isinstance(picture, Unread):
             raise picture
-        answer = predict(picture).to_dict()
+        answer = name(picture)
     except InvalidImageError as error:
         answer = {"model_version": model.manifest.version, "model_commit": model.commit, "error": error.problem}
     return answer | {"milliseconds": round(1000 * (time.perf_counter() - begun), 2)}
