@@ -32,7 +32,7 @@ from fashion_classifier.catalogue.apart import Apart
 from fashion_classifier.catalogue.files import SourceError, is_picture, shown
 from fashion_classifier.catalogue.parts import Listed, Part, Shard, Stored, Unread
 from fashion_classifier.catalogue.progress import Progress
-from fashion_classifier.catalogue.results import OtherCatalogueError, Results, answered, part_name
+from fashion_classifier.catalogue.results import PART, OtherCatalogueError, Results, answered, part_name
 from fashion_classifier.catalogue.sources import plan
 from fashion_classifier.catalogue.summary import contact_sheet, kind_of, summarised
 
@@ -260,6 +260,18 @@ def test_rows_are_the_answers_of_predict(job: Callable[[list[Part]], Results], t
     assert bad["model_version"] == coat["model_version"]
 
 
+def test_rows_that_hold_much_are_written_before_the_part_ends(
+    job: Callable[[list[Part]], Results], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("fashion_classifier.catalogue.results.GROUP", 2**20)
+    bad, notes = [b"no"] * 70, [bytes([number]) * 2**15 for number in range(70)]
+    pq.write_table(pa.table({"image": bad, "note": notes}), tmp_path / "a.parquet")
+    results = job(plan(tmp_path / "a.parquet"))
+    assert [row["note"] for row in rows(results)] == notes
+    groups = pq.ParquetFile(tmp_path / "out" / part_name(0)).metadata
+    assert [groups.row_group(group).num_rows for group in range(groups.num_row_groups)] == [32, 32, 6]
+
+
 def bomb() -> bytes:
     """A PNG of 10,000 x 10,000 black pixels, in 12 kB."""
     chunks = [
@@ -284,6 +296,7 @@ def test_one_per_cent_of_bad_files_are_as_many_error_rows(
     parts = plan(folder, rows=100)
     found = rows(job(parts))
     assert [Path(row["source"]).name for row in found if row["error"] is not None] == sorted(bad)
+    assert [pq.ParquetFile(path).num_row_groups for path in (tmp_path / "out").glob(f"{PART}*")] == [1] * 4
     summary = summarised(Results(str(tmp_path / "out")), "1", Progress(4, 0, 2).after(400, 4.0, 3.0))
     assert (summary.pictures, sum(summary.errors.values()), summary.rate) == (400, 4, 100)
     assert sum(summary.labels.values()) + summary.unsure == 396

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from fashion_classifier.labels import LABELS
 
 JOB = "_catalogue.json"  # what is named, by which model
 PART = "part-"
+GROUP = 2**22  # bytes of a row group from which on it is written: what the source's further columns may hold in memory
 ANSWERS = pa.schema(
     [
         ("source", pa.string()),
@@ -54,14 +55,26 @@ def answered(part: Part, name: Name, model: Bundle) -> tuple[bytes, int]:
     Columns of the source that are called as one of the answer's are, such as label, are called source_label then.
     """
     content, writer, rows = io.BytesIO(), None, 0
-    for batch in part.read():
-        table = _table(batch, [_answer(picture, name, model) for picture in batch.pictures])
+    tables = (_table(batch, [_answer(picture, name, model) for picture in batch.pictures]) for batch in part.read())
+    for table in _together(tables):
         writer = writer or pq.ParquetWriter(content, table.schema, compression="zstd")
         writer.write_table(table)
         rows += table.num_rows
     writer = writer or pq.ParquetWriter(content, ANSWERS)
     writer.close()
     return content.getvalue(), rows
+
+
+def _together(tables: Iterable[Any]) -> Iterator[Any]:
+    """Tables in few that are large: each is a row group, and a group of few rows costs as much as one of many."""
+    waiting: list[Any] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(each.nbytes for each in waiting) >= GROUP:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def _table(batch: Batch, answers: list[dict[str, Any]]) -> Any:
