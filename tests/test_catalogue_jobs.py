@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import tomllib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -236,6 +237,26 @@ def test_the_cluster_of_the_documentation_is_one_that_ray_launches() -> None:
     config = prepare_config(yaml.safe_load(Path("docs/cluster.yaml").read_text()))
     validate_config(config)
     assert config["max_workers"] == config["available_node_types"]["worker"]["max_workers"]
+
+
+def test_kuberay_does_the_same_with_the_same_package() -> None:
+    from packaging.requirements import Requirement
+    from ray.runtime_env import RuntimeEnv
+
+    job = yaml.safe_load(Path("docs/rayjob.yaml").read_text())["spec"]
+    assert f"'{job['entrypoint']}'" in Path("docs/catalogue.md").read_text()  # as `ray exec` has it
+    (package,) = RuntimeEnv(**yaml.safe_load(job["runtimeEnvYAML"])).pip_config()["packages"]
+    cluster = yaml.safe_load(Path("docs/cluster.yaml").read_text())
+    assert cluster["setup_commands"] == [f"pip install '{package}'"]
+    (workers,) = job["rayClusterSpec"]["workerGroupSpecs"]
+    assert workers["replicas"] == cluster["max_workers"]
+    version, python = job["rayClusterSpec"]["rayVersion"], "py311"
+    groups = (job["rayClusterSpec"]["headGroupSpec"], workers)
+    images = {container["image"] for group in groups for container in group["template"]["spec"]["containers"]}
+    assert images == {f"rayproject/ray:{version}-{python}"}
+    extras = tomllib.loads(Path("pyproject.toml").read_text())["project"]["optional-dependencies"]
+    (wanted,) = (text for text in extras["catalogue"] if text.startswith("ray["))
+    assert version in Requirement(wanted).specifier
 
 
 def test_all_workers_load_one_commit_or_none(loopback: LoopbackHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
