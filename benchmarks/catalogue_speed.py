@@ -1,11 +1,12 @@
 """What a catalogue costs beside `predict` on lists, on the same cores, and how much memory it takes on the way.
 
-    python -m benchmarks.catalogue_speed --data FASHION_MNIST [--photos FOLDER] [--thumbnails 100000] [--pictures 5000]
+    python -m benchmarks.catalogue_speed [--data FASHION_MNIST] [--photos FOLDER] [--thumbnails 100000] [--pictures 5000]
 
 Fashion-MNIST's images as PNG in Parquet, repeated, and a folder's photos, repeated as a list. `predict` names lists of the same
 pictures before and after each job, in as many processes at once as the job has workers. Rates are of the time between the first
 and the last answer: starting Ray is told apart. There are two: by the clock, and by the processor time of this process and all
-that it started, which is the one to trust where other programs run. Memory is their proportional set size.
+that it started, which is the one to trust where other programs run. What of it is not the workers' goes by the clock, not by
+the picture, and is told as a share of a core. Memory is their proportional set size. All takes 15 minutes on two idle cores.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from PIL import Image
 from fashion_classifier.catalogue import name_catalogue
 from fashion_classifier.catalogue.progress import Progress
 from fashion_classifier.catalogue.sources import ROWS
+from train.commands import add_data
 from train.pictures.fashion_mnist import load_fashion_mnist
 
 MARKS = (0.1, 0.4, 0.7, 1.0)  # of the pictures, at which memory is looked at
@@ -56,11 +58,12 @@ class Rates(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """Where a job was at a moment: bytes of memory, and seconds of processor time."""
+    """Where a job was at a moment: bytes of memory, and seconds of processor time, of all and of all but the workers."""
 
     progress: Progress
     memory: int
     processor: float
+    others: float
 
 
 def rates_on_lists(source: Path, n: int, processes: int) -> Rates:
@@ -87,8 +90,18 @@ def mark(progress: Progress) -> Mark:
     family = {os.getpid()}
     while grown := {child for child, stat in stats.items() if stat and int(stat[1]) in family} - family:
         family |= grown
-    ticks = sum(int(tick) for process in family for tick in stats[process][11:15])
-    return Mark(progress, sum(map(_share, family)), ticks / os.sysconf("SC_CLK_TCK"))
+    seconds = {process: sum(map(int, stats[process][11:15])) / os.sysconf("SC_CLK_TCK") for process in family}
+    workers = sum(took for process, took in seconds.items() if _is_worker(process))
+    processor = sum(seconds.values())
+    return Mark(progress, sum(map(_share, family)), processor, processor - workers)
+
+
+def _is_worker(process: int) -> bool:
+    """Ray calls its processes by what they do."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().startswith(b"ray::MapWorker")
+    except OSError:
+        return False
 
 
 def _stat(path: Path) -> list[str]:
@@ -132,11 +145,14 @@ def race(name: str, source: Path, n: int, workers: int, listed: int) -> Rates:
             f"  by the {kind}: {job:.1f} a second and core; on lists {lists[0]:.1f} before and {lists[1]:.1f} after, "
             f"n = {listed} in each of {workers} processes; ratio {ratio:.2f}"
         )
+    working = seen[-2]  # at the last one, workers may have ended
+    share = (working.others - first.others) / (working.progress.seconds - first.progress.seconds)
+    print(f"  Ray and this process took {share:.1%} of a core beside the workers")
     print("  memory:", ", ".join(f"{at.memory / 2**20:.0f} MiB after {at.progress.pictures:,}" for at in seen), flush=True)
     return rates
 
 
-def write_thumbnails(data: Path, n: int, path: Path) -> None:
+def write_thumbnails(data: Path | None, n: int, path: Path) -> None:
     """Fashion-MNIST's images, repeated, as PNG in a Parquet file."""
     dataset = load_fashion_mnist(data)
     images = [image for pictures in (dataset.test, dataset.training) for image in pictures.images]
@@ -158,29 +174,35 @@ def write_list(pictures: Iterable[Path], n: int, path: Path) -> None:
     path.write_text("\n".join(str(picture.absolute()) for picture in islice(cycle(sorted(pictures)), n)))
 
 
+def races(name: str, source: Path, n: int, workers: list[int], listed: int) -> None:
+    """A race for each number of workers, and what the most of them gain over the fewest."""
+    rates = {number: race(name, source, n, number, listed) for number in workers}
+    few, many = min(rates), max(rates)
+    gain = many * rates[many].clock / (few * rates[few].clock)
+    if few < many:
+        print(f"{name}: {many} workers to {few}: {gain:.2f} times the rate by the clock", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder with Fashion-MNIST's four files")
+    add_data(parser)
     parser.add_argument("--photos", type=Path, default=Path("examples"))
-    parser.add_argument("--thumbnails", type=int, default=100_000)
-    parser.add_argument("--pictures", type=int, default=5_000)
+    parser.add_argument("--thumbnails", type=int, default=100_000, help="0 for none")
+    parser.add_argument("--pictures", type=int, default=5_000, help="0 for none")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     arguments = parser.parse_args()
     os.environ |= {"RAY_worker_niceness": "0"}  # as `predict` has it; by itself Ray's workers wait for other programs
+    begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        if arguments.data:
+        if arguments.thumbnails:
             thumbnails = Path(folder) / "thumbnails.parquet"
             write_thumbnails(arguments.data, arguments.thumbnails, thumbnails)
-            race("thumbnails", thumbnails, arguments.thumbnails, arguments.workers[-1], 5000)
-        photos = Path(folder) / "photos.txt"
-        write_list(arguments.photos.glob("*.jpg"), arguments.pictures, photos)
-        rates = [
-            race("photos", photos, arguments.pictures, workers, 200) for workers in arguments.workers if arguments.pictures
-        ]
-        if rates:
-            scale = arguments.workers[-1] / arguments.workers[0]
-            gain = scale * rates[-1].clock / rates[0].clock
-            print(f"{arguments.workers[-1]} workers to {arguments.workers[0]}: {gain:.2f} times the rate by the clock")
+            races("thumbnails", thumbnails, arguments.thumbnails, arguments.workers, 5000)
+        if arguments.pictures:
+            photos = Path(folder) / "photos.txt"
+            write_list(arguments.photos.glob("*.jpg"), arguments.pictures, photos)
+            races("photos", photos, arguments.pictures, arguments.workers, 200)
+    print(f"All took {time.monotonic() - begun:.0f} s")
 
 
 if __name__ == "__main__":

@@ -4,19 +4,22 @@ import dataclasses
 import importlib
 import io
 import json
+import os
 import struct
 import sys
 import tarfile
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from fashion_classifier import Bundle, FashionClassifier, predict
+from fashion_classifier import Bundle, FashionClassifier, FashionClassifierError, InvalidImageError, predict
 from fashion_classifier.bundle import MANIFEST
+from tests import mortal
 from tests.loopback_hub import LoopbackHub, Repository
 from tests.loopback_s3 import loopback_s3
 from tests.test_exported_members import loaded
@@ -25,10 +28,11 @@ from train.pictures.fashion_mnist import Pictures
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
+from fashion_classifier.catalogue.apart import Apart
 from fashion_classifier.catalogue.files import SourceError, is_picture, shown
 from fashion_classifier.catalogue.parts import Listed, Part, Shard, Stored, Unread
 from fashion_classifier.catalogue.progress import Progress
-from fashion_classifier.catalogue.results import OtherCatalogueError, Results, answered, part_name
+from fashion_classifier.catalogue.results import PART, OtherCatalogueError, Results, answered, part_name
 from fashion_classifier.catalogue.sources import plan
 from fashion_classifier.catalogue.summary import contact_sheet, kind_of, summarised
 
@@ -48,7 +52,8 @@ def job(classifier: FashionClassifier, tmp_path: Path) -> Callable[[list[Part]],
         results = Results(str(tmp_path / "out"))
         results.open(parts, classifier.bundle)
         for number, part in enumerate(parts):
-            results.write(part_name(number), answered(part, classifier.predict, classifier.bundle)[0])
+            name = lambda picture: classifier.predict(picture).to_dict()  # noqa: E731
+            results.write(part_name(number), answered(part, name, classifier.bundle)[0])
         return results
 
     return work
@@ -212,7 +217,7 @@ def test_a_dataset_on_the_hub_is_read_where_it_is(loopback: LoopbackHub, tmp_pat
     ((row,), (file,)) = stored.read(), listed.read()
     assert (row.sources, row.pictures) == (["hf://datasets/owner/name/data/a.parquet#0"], [COAT.read_bytes()])
     assert file.sources == ["hf://datasets/owner/name/more/b.jpg"]
-    assert file.pictures[0].read() == b"b"  # type: ignore[union-attr]
+    assert file.pictures[0].read(9) == b"b"  # type: ignore[union-attr]
 
 
 def test_a_bucket_is_read_where_it_is(job: Callable[[list[Part]], Results], tmp_path: Path) -> None:
@@ -230,7 +235,8 @@ def test_a_bucket_is_read_where_it_is(job: Callable[[list[Part]], Results], tmp_
 def test_what_is_no_file_here_is_an_error_row() -> None:
     (batch,) = Listed("", ("https://host/a.jpg", "no-such://a/b.jpg")).read()
     assert batch.pictures[0] == "https://host/a.jpg"  # which `predict` refuses with a hint
-    assert "Cannot read the file 'no-such://a/b.jpg': " in str(batch.pictures[1])
+    with pytest.raises(InvalidImageError, match=r"^Cannot read the file 'no-such://a/b\.jpg': "):
+        predict(batch.pictures[1])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -252,6 +258,18 @@ def test_rows_are_the_answers_of_predict(job: Callable[[list[Part]], Results], t
     assert bad["error"] == "The data (2 bytes) is not an image of a known format, or damaged at its start, b'no'."
     assert [bad[name] for name in ("label", "confidence", "uncertain", "typicality", "probabilities", "box")] == [None] * 6
     assert bad["model_version"] == coat["model_version"]
+
+
+def test_rows_that_hold_much_are_written_before_the_part_ends(
+    job: Callable[[list[Part]], Results], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("fashion_classifier.catalogue.results.GROUP", 2**20)
+    bad, notes = [b"no"] * 70, [bytes([number]) * 2**15 for number in range(70)]
+    pq.write_table(pa.table({"image": bad, "note": notes}), tmp_path / "a.parquet")
+    results = job(plan(tmp_path / "a.parquet"))
+    assert [row["note"] for row in rows(results)] == notes
+    groups = pq.ParquetFile(tmp_path / "out" / part_name(0)).metadata
+    assert [groups.row_group(group).num_rows for group in range(groups.num_row_groups)] == [32, 32, 6]
 
 
 def bomb() -> bytes:
@@ -278,6 +296,7 @@ def test_one_per_cent_of_bad_files_are_as_many_error_rows(
     parts = plan(folder, rows=100)
     found = rows(job(parts))
     assert [Path(row["source"]).name for row in found if row["error"] is not None] == sorted(bad)
+    assert [pq.ParquetFile(path).num_row_groups for path in (tmp_path / "out").glob(f"{PART}*")] == [1] * 4
     summary = summarised(Results(str(tmp_path / "out")), "1", Progress(4, 0, 2).after(400, 4.0, 3.0))
     assert (summary.pictures, sum(summary.errors.values()), summary.rate) == (400, 4, 100)
     assert sum(summary.labels.values()) + summary.unsure == 396
@@ -296,6 +315,22 @@ def test_an_archive_may_be_empty(job: Callable[[list[Part]], Results], tmp_path:
     assert summarised(results, "1", Progress(1, 1, 0)).pictures == 0
     with Image.open(io.BytesIO(contact_sheet(parts, results))) as sheet:
         assert sheet.size == (8 * 144, 172)
+
+
+def test_a_picture_that_ends_its_process_has_an_error_and_the_next_one_an_answer(tmp_path: Path) -> None:
+    (tmp_path / "by SIGSEGV.jpg").write_bytes(DRESS.read_bytes())
+    name, (coat, hat) = Apart(mortal.load), [prediction.to_dict() for prediction in predict([COAT, HAT])]
+    assert name(str(COAT)) == coat
+    with pytest.raises(InvalidImageError, match=r"^The picture ended the process that named it, by SIGSEGV\. Accepted: "):
+        name(str(tmp_path / "by SIGSEGV.jpg"))
+    with pytest.raises(InvalidImageError, match=r"^The file 'pyproject\.toml' .* is not an image of a known format"):
+        name("pyproject.toml")
+    assert name(str(HAT)) == hat
+
+
+def test_no_picture_is_to_blame_where_there_is_no_model() -> None:
+    with pytest.raises(FashionClassifierError, match=r"^The process that names pictures one by one ended before the first\.$"):
+        Apart(partial(os._exit, 3))
 
 
 def test_a_folder_takes_the_answers_of_one_job(tmp_path: Path, classifier: FashionClassifier) -> None:

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import tomllib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from PIL import Image
 from fashion_classifier import FashionClassifier, InvalidBundleError
 from fashion_classifier.bundle import DEFAULT_MODEL
 from tests.loopback_hub import LoopbackHub, Repository
+from tests.mortal import DEADLY, Mortal
 from tests.patience import PATIENCE, eventually
 from tests.test_processes import in_a_process_of_its_own
 from train.pictures.fashion_mnist import Pictures
@@ -31,7 +33,7 @@ from fashion_classifier.catalogue import SourceError, name_catalogue
 from fashion_classifier.catalogue.__main__ import main
 from fashion_classifier.catalogue.naming import _Model
 from fashion_classifier.catalogue.parts import Batch
-from fashion_classifier.catalogue.results import answered
+from fashion_classifier.catalogue.results import Name, answered, part_name
 from fashion_classifier.catalogue.sources import plan
 
 ROWS = 20  # of a part
@@ -56,8 +58,12 @@ def source(tmp_path_factory: pytest.TempPathFactory, thumbnails: Pictures) -> Pa
 def undisturbed(source: Path) -> Rows:
     """The rows as they are without workers."""
     classifier = FashionClassifier.from_pretrained()
-    contents = (answered(part, classifier.predict, classifier.bundle)[0] for part in plan(source, rows=ROWS))
+    contents = (answered(part, named_by(classifier), classifier.bundle)[0] for part in plan(source, rows=ROWS))
     return [row for content in contents for row in timeless(pq.read_table(io.BytesIO(content)))]
+
+
+def named_by(classifier: FashionClassifier) -> Name:
+    return lambda picture: classifier.predict(picture).to_dict()
 
 
 def timeless(table: Any) -> Rows:
@@ -134,6 +140,53 @@ def test_a_part_that_a_worker_cannot_read_ends_the_job_with_a_sentence() -> None
     assert sentence.endswith("OSError: The disk is not here. The same command goes on from here.")
 
 
+class MortalModel(_Model):
+    def load(self) -> FashionClassifier:
+        return Mortal(super().load().bundle)
+
+
+@pytest.fixture
+def deadly(thumbnails: Pictures, tmp_path: Path) -> list[str]:
+    """Paths of 40 thumbnails, three of them deadly."""
+    names = [f"{number:02}" for number in range(40)]
+    names[8:10], names[25] = [*DEADLY][:2], [*DEADLY][2]
+    for name, image in zip(names, thumbnails.images[:40], strict=True):
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
+    return [str(tmp_path / f"{name}.png") for name in names]
+
+
+def error_row(row: dict[str, Any], error: str) -> dict[str, Any]:
+    kept = ("source", "model_version", "model_commit")
+    return {name: value if name in kept else None for name, value in row.items()} | {"error": error}
+
+
+KILLED = """
+import sys
+from fashion_classifier.catalogue import name_catalogue, naming
+from tests.test_catalogue_jobs import MortalModel
+
+naming._Model = MortalModel
+_, out, workers, *source = sys.argv
+print(f"\\n{name_catalogue(source, out, workers=int(workers), rows=10).now}")  # Ray tells of the dead before
+"""
+
+
+@pytest.mark.slow
+def test_pictures_that_kill_workers_are_rows_with_errors(deadly: list[str], tmp_path: Path) -> None:
+    out, classifier = tmp_path / "out", FashionClassifier.from_pretrained()
+    (part,) = plan(deadly)
+    rows = timeless(pq.read_table(io.BytesIO(answered(part, named_by(classifier), classifier.bundle)[0])))
+    for row in rows:
+        if (end := Path(row["source"]).stem) in DEADLY:
+            row |= error_row(row, f"The picture ended the process that named it, {end}.")
+    assert in_a_process_of_its_own(KILLED, str(out), "2", *deadly).endswith("\n40\n")
+    assert timeless(pq.read_table(out)) == rows
+    (out / part_name(0)).unlink()
+    (out / part_name(2)).unlink()
+    assert in_a_process_of_its_own(KILLED, str(out), "1", *deadly).endswith("\n20\n")
+    assert timeless(pq.read_table(out)) == rows
+
+
 @pytest.fixture(scope="module")
 def cluster(environment: None) -> Iterator[Any]:
     """A Ray cluster of a node without cores and one of one core, all on this machine."""
@@ -184,6 +237,26 @@ def test_the_cluster_of_the_documentation_is_one_that_ray_launches() -> None:
     config = prepare_config(yaml.safe_load(Path("docs/cluster.yaml").read_text()))
     validate_config(config)
     assert config["max_workers"] == config["available_node_types"]["worker"]["max_workers"]
+
+
+def test_kuberay_does_the_same_with_the_same_package() -> None:
+    from packaging.requirements import Requirement
+    from ray.runtime_env import RuntimeEnv
+
+    job = yaml.safe_load(Path("docs/rayjob.yaml").read_text())["spec"]
+    assert f"'{job['entrypoint']}'" in Path("docs/catalogue.md").read_text()  # as `ray exec` has it
+    (package,) = RuntimeEnv(**yaml.safe_load(job["runtimeEnvYAML"])).pip_config()["packages"]
+    cluster = yaml.safe_load(Path("docs/cluster.yaml").read_text())
+    assert cluster["setup_commands"] == [f"pip install '{package}'"]
+    (workers,) = job["rayClusterSpec"]["workerGroupSpecs"]
+    assert workers["replicas"] == cluster["max_workers"]
+    version, python = job["rayClusterSpec"]["rayVersion"], "py311"
+    groups = (job["rayClusterSpec"]["headGroupSpec"], workers)
+    images = {container["image"] for group in groups for container in group["template"]["spec"]["containers"]}
+    assert images == {f"rayproject/ray:{version}-{python}"}
+    extras = tomllib.loads(Path("pyproject.toml").read_text())["project"]["optional-dependencies"]
+    (wanted,) = (text for text in extras["catalogue"] if text.startswith("ray["))
+    assert version in Requirement(wanted).specifier
 
 
 def test_all_workers_load_one_commit_or_none(loopback: LoopbackHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

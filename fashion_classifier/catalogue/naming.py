@@ -17,10 +17,11 @@ from typing import Any
 import cv2
 
 from fashion_classifier.bundle import DEFAULT_MODEL, Bundle
+from fashion_classifier.catalogue.apart import Apart
 from fashion_classifier.catalogue.files import SourceError, absolute, shown
 from fashion_classifier.catalogue.parts import Part
 from fashion_classifier.catalogue.progress import Progress
-from fashion_classifier.catalogue.results import Results, answered, part_name
+from fashion_classifier.catalogue.results import Name, Results, answered, part_name
 from fashion_classifier.catalogue.sources import ROWS, Source, plan
 from fashion_classifier.catalogue.summary import Summary, contact_sheet, summarised
 from fashion_classifier.classifier import MODEL_VARIABLE, FashionClassifier
@@ -29,6 +30,7 @@ from fashion_classifier.hub import parse_reference
 from fashion_classifier.manifest import Manifest
 
 STORE = 256 * 2**20  # bytes of memory that Ray may share between processes: of a part only its answers are there
+RETRIES = 10  # of a part whose worker died: nodes may be lost, but what kills a worker before it names is in no picture
 SUMMARY, SHEET = "_summary.json", "_sample.jpg"
 
 
@@ -124,7 +126,7 @@ def _answers(parts: Sequence[Part], missing: Sequence[int], model: "_Model", wor
     rows = [{"number": number, "part": pickle.dumps(parts[number])} for number in missing]
     pieces = data.from_items(rows, override_num_blocks=len(rows))  # in memory: who reads files would want a core
     pool = data.ActorPoolStrategy(size=min(workers, len(rows)))
-    answers = pieces.map(_Worker, compute=pool, fn_constructor_args=(model,), num_cpus=1)
+    answers = pieces.map(_Worker, compute=pool, fn_constructor_args=(model,), num_cpus=1, max_task_retries=RETRIES)
     try:  # without prefetching: each as soon as it is there
         for batch in answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             yield from batch.to_pylist()
@@ -163,16 +165,24 @@ class _Model:
 
 
 class _Worker:
-    """Names parts, on one core."""
+    """Names parts, on one core. One that has died and was started again lets a process of its own do it.
+
+    Ray gives a part to the worker that died at it. A picture that kills who names it so kills a worker once, and then is found.
+    """
 
     def __init__(self, model: _Model) -> None:
+        import ray
+
         cv2.setNumThreads(1)
-        self.classifier = model.load()
+        classifier = model.load()
+        again = ray.get_runtime_context().was_current_actor_reconstructed
+        self.bundle = classifier.bundle
+        self.name: Name = Apart(model.load) if again else lambda picture: classifier.predict(picture).to_dict()
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """The content of the file with the answers to a part, how many these are, and how long it took."""
         part: Part = pickle.loads(row["part"])  # noqa: S301 - `_answers` made it
         begun = time.perf_counter()
-        content, pictures = answered(part, self.classifier.predict, self.classifier.bundle)
+        content, pictures = answered(part, self.name, self.bundle)
         seconds = time.perf_counter() - begun
         return {"number": row["number"], "content": content, "pictures": pictures, "seconds": seconds}

@@ -178,15 +178,32 @@ def _row_groups(file: Any) -> Iterator[tuple[int, int, int]]:
         yield group, start, stop
 
 
-def _opened(place: str, path: str) -> Picture | Unread:
-    """What `predict` takes for a path: a path, or an open file where it is in no folder of this machine."""
-    if is_local(place, path):
-        return path
-    try:
-        system, path_there = file_system(path) if is_address(path) else (file_system(place)[0], path)
-        return system.open_input_stream(path_there)  # type: ignore[no-any-return]  # has a read()
-    except (ValueError, *ARROW_ERRORS) as error:
-        return Unread(f"Cannot read the file {shown(place, path)!r}: {first_line(error)}", ACCEPTED)
+class Remote:
+    """A picture's file that is in no folder of this machine: opened by the process that reads it, when it does."""
+
+    def __init__(self, place: str, path: str) -> None:
+        """Takes whose file system the path is in; an address is in a file system of its own."""
+        self._at = place, path
+        self._stream: Any = None
+
+    def __reduce__(self) -> tuple[type["Remote"], tuple[str, str]]:
+        return type(self), self._at
+
+    def read(self, size: int) -> bytes:
+        """Raises `InvalidImageError` where the file, or its file system, cannot be read."""
+        place, path = self._at
+        try:
+            if self._stream is None:
+                system, path_there = file_system(path) if is_address(path) else (file_system(place)[0], path)
+                self._stream = system.open_input_stream(path_there)
+            return self._stream.read(size)  # type: ignore[no-any-return]
+        except (ValueError, *ARROW_ERRORS) as error:
+            raise Unread(f"Cannot read the file {shown(place, path)!r}: {first_line(error)}", ACCEPTED) from error
+
+
+def _opened(place: str, path: str) -> Picture:
+    """What `predict` takes for a path: a path, or a file where it is in no folder of this machine."""
+    return path if is_local(place, path) else Remote(place, path)  # type: ignore[return-value]  # has a read()
 
 
 def _stored(value: Any, place: str, folder: PurePosixPath) -> Picture | Unread:

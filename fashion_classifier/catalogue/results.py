@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +22,10 @@ from fashion_classifier.catalogue.parts import Batch, Part, Unread
 from fashion_classifier.errors import InvalidImageError
 from fashion_classifier.images import Picture
 from fashion_classifier.labels import LABELS
-from fashion_classifier.predictions import Prediction
 
 JOB = "_catalogue.json"  # what is named, by which model
 PART = "part-"
+GROUP = 2**22  # bytes of a row group from which on it is written: what the source's further columns may hold in memory
 ANSWERS = pa.schema(
     [
         ("source", pa.string()),
@@ -42,27 +42,39 @@ ANSWERS = pa.schema(
     ]
 )
 
-Predict = Callable[[Picture], Prediction]
+Name = Callable[[Picture], dict[str, Any]]  # what `Prediction.to_dict` says, or `InvalidImageError`
 
 
 class OtherCatalogueError(SourceError):
     """The folder holds the answers of another job."""
 
 
-def answered(part: Part, predict: Predict, model: Bundle) -> tuple[bytes, int]:
+def answered(part: Part, name: Name, model: Bundle) -> tuple[bytes, int]:
     """Name a part's pictures: the content of a Parquet file with a row for each, and their number.
 
     Columns of the source that are called as one of the answer's are, such as label, are called source_label then.
     """
     content, writer, rows = io.BytesIO(), None, 0
-    for batch in part.read():
-        table = _table(batch, [_answer(picture, predict, model) for picture in batch.pictures])
+    tables = (_table(batch, [_answer(picture, name, model) for picture in batch.pictures]) for batch in part.read())
+    for table in _together(tables):
         writer = writer or pq.ParquetWriter(content, table.schema, compression="zstd")
         writer.write_table(table)
         rows += table.num_rows
     writer = writer or pq.ParquetWriter(content, ANSWERS)
     writer.close()
     return content.getvalue(), rows
+
+
+def _together(tables: Iterable[Any]) -> Iterator[Any]:
+    """Tables in few that are large: each is a row group, and a group of few rows costs as much as one of many."""
+    waiting: list[Any] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(each.nbytes for each in waiting) >= GROUP:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def _table(batch: Batch, answers: list[dict[str, Any]]) -> Any:
@@ -73,12 +85,12 @@ def _table(batch: Batch, answers: list[dict[str, Any]]) -> Any:
     return table
 
 
-def _answer(picture: Picture | Unread, predict: Predict, model: Bundle) -> dict[str, Any]:
+def _answer(picture: Picture | Unread, name: Name, model: Bundle) -> dict[str, Any]:
     begun = time.perf_counter()
     try:
         if isinstance(picture, Unread):
             raise picture
-        answer = predict(picture).to_dict()
+        answer = name(picture)
     except InvalidImageError as error:
         answer = {"model_version": model.manifest.version, "model_commit": model.commit, "error": error.problem}
     return answer | {"milliseconds": round(1000 * (time.perf_counter() - begun), 2)}
