@@ -32,12 +32,12 @@ def shop_page(width: int, height: int, colour: tuple[int, int, int]) -> UInt8Arr
 
 
 def masked(outline: Mask, colour: tuple[int, int, int]) -> UInt8Array:
-    return np.where(outline[..., np.newaxis] > 0, SHOWN, np.uint8(colour))
+    return np.where(outline[..., np.newaxis] > 0, SHOWN, np.array(colour, np.uint8))
 
 
 def rounded(radius: int) -> Mask:
-    drawn = np.zeros(SHOWN.shape[:2], np.uint8)
-    height, width = drawn.shape
+    height, width, _ = SHOWN.shape
+    drawn = np.zeros((height, width), np.uint8)
     for x in (radius, width - 1 - radius):
         for y in (radius, height - 1 - radius):
             cv2.circle(drawn, (x, y), radius, 1, cv2.FILLED)
@@ -106,7 +106,7 @@ def test_a_photo_that_was_turned() -> None:
         put(put(page(300, 200, WHITE), SHOWN, 10, 20), SHOWN[:, ::-1], 150, 20),  # which one is meant?
         put(page(300, 200, WHITE), SHOWN[:20, :20], 40, 40),
         put(page(400, 200, WHITE), np.tile(SHOWN[:40], (1, 3, 1)), 20, 20),  # a banner
-        np.where(shirt(200, 240)[..., np.newaxis], photo(shirt(200, 240), (180, 30, 40), GREEN), np.uint8(WHITE)),
+        np.where(shirt(200, 240)[..., np.newaxis], photo(shirt(200, 240), (180, 30, 40), GREEN), page(200, 240, WHITE)),
         page(200, 200, WHITE),
         page(2, 1000, DARK),
     ],
