@@ -77,9 +77,9 @@ def _on_page(photo: UInt8Array) -> Box | None:
     """The box of the largest thing that stands on a plain page, without a line around it; None where it is no square."""
     border = border_values(photo)
     page = np.rint(np.median(border, axis=0)).astype(np.uint8)
-    if _differs(border[np.newaxis], page).mean() > 1 - PAGE_SHARE:
+    if differs(border[np.newaxis], page).mean() > 1 - PAGE_SHARE:
         return None
-    _, numbers, statistics, _ = cv2.connectedComponentsWithStats(_differs(photo, page))
+    _, numbers, statistics, _ = cv2.connectedComponentsWithStats(differs(photo, page))
     boxes = statistics[1:, :4]  # of the page none
     if not len(boxes):
         return None
@@ -102,7 +102,7 @@ def _on_page(photo: UInt8Array) -> Box | None:
     return left + line, top + line, width - 2 * line, height - 2 * line
 
 
-def _differs(image: UInt8Array, colour: UInt8Array) -> UInt8Array:
+def differs(image: UInt8Array, colour: UInt8Array) -> UInt8Array:
     """Where an (H, W[, 3]) picture has another colour: (H, W) uint8, 1 there and 0 elsewhere."""
     least, most = (np.atleast_1d(colour.astype(float) + distance) for distance in (-PLAIN_DISTANCE, PLAIN_DISTANCE))
     return (cv2.inRange(image, least, most) + 1).astype(np.uint8)  # from 255 and 0
@@ -115,7 +115,7 @@ def _line(square: UInt8Array) -> int:
     for width in range(within, 0, -1):
         row = square[width - 1]
         colour = np.rint(np.median(row, axis=0)).astype(np.uint8)
-        if np.abs(colour - inner).max() > PLAIN_DISTANCE and _differs(row[np.newaxis], colour).mean() <= 1 - PAGE_SHARE:
+        if np.abs(colour - inner).max() > PLAIN_DISTANCE and differs(row[np.newaxis], colour).mean() <= 1 - PAGE_SHARE:
             return width
     return 0
 

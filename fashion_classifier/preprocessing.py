@@ -19,6 +19,7 @@ from fashion_classifier.figures import PLAIN_DISTANCE, Figure, border_values, fi
 from fashion_classifier.figures import SIZE as SIZE
 from fashion_classifier.images import Picture, UInt8Array, load_sized, to_gray, to_rgb
 from fashion_classifier.masks import BoolArray, box_of
+from fashion_classifier.pages import Inset, find_photo
 from fashion_classifier.places import Box, Point, checked_box, checked_point, reduced_box, reduced_point
 from fashion_classifier.segmentation import default_segmenter
 
@@ -83,7 +84,8 @@ class CanonicalImage:
 
     Attributes:
         pixels: (28, 28) uint8 in [0, 255], light garment on black: the canonical form itself.
-        photo: The decoded picture, (H, W) or (H, W, 3) uint8, at most 1024 px a side.
+        photo: The decoded picture, (H, W) or (H, W, 3) uint8, at most 1024 px a side. Corners that were cut off a photo, to
+            round it or to turn it, have the photo's colours.
         mask: (H, W) bool, True where the garment was found; all True for a thumbnail.
         geometry: The way from `pixels` back to `photo`, which may be turned.
         isolation: How the garment was found.
@@ -164,7 +166,8 @@ def canonicalize(
     bright. So is a canonical picture that was enlarged, after shrinking it back, or drawn as a figure
     (`fashion_classifier.figures`), after taking it out of its page and its colours. Other gray pictures on black are taken
     as negatives and trimmed, those on plain white are trimmed as Zalando did. Everything else is a photo: a network finds
-    the garment (`fashion_classifier.segmentation`), the main one where nothing else is said, and the rest is cut away.
+    the garment (`fashion_classifier.segmentation`), the main one where nothing else is said, and the rest is cut away. Of a
+    page with one photo on it (`fashion_classifier.pages`) it sees the photo alone, where no point and no box are given.
 
     Args:
         picture: Anything that holds a picture.
@@ -190,6 +193,8 @@ def canonicalize(
     plain = _on_plain(photo, to_gray(photo), size)
     if plain is not None and (plain.isolation == "thumbnail" or (at is None and box is None)):
         return plain
+    if at is None and box is None and (inset := find_photo(photo)) is not None:
+        return _from_page(photo, inset, segment or default_segmenter(), size)
     return cut_out_of_photo(photo, find(to_rgb(photo), segment or default_segmenter()), size)
 
 
@@ -260,6 +265,14 @@ def _from_figure(photo: UInt8Array, figure: Figure, size: Size) -> CanonicalImag
     mask[top : top + down, left : left + across] = True
     geometry = Geometry((width, height), figure.box, (0, 0, SIZE, SIZE))
     return CanonicalImage(figure.pixels, photo, mask, geometry, "figure", size)
+
+
+def _from_page(photo: UInt8Array, inset: Inset, segment: Segment, size: Size) -> CanonicalImage:
+    left, top, width, height = inset.box
+    inside = np.s_[top : top + height, left : left + width]
+    page, mask = to_rgb(photo).copy(), np.zeros(photo.shape[:2], np.bool_)
+    page[inside], mask[inside] = inset.pixels, segment(inset.pixels)
+    return cut_out_of_photo(page, mask, size)
 
 
 def white_background(gray: UInt8Array) -> int | None:

@@ -35,6 +35,25 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
+FOLDERS = {
+    "segmentation": "a finished run of train.segmentation, or a bundle",
+    "orientation": "a finished run of train.orientation, or a bundle",
+    "photos": "folder of the phone photos (photos.csv, images/)",
+    "street": "folder of the street photos (labels.json, photos/, masks/)",
+    "shop": "folder of a shop's products (shop.csv, images/)",
+    "people": "folder of people in the street (tags.csv, photos/, crops.csv, crops/)",
+    "things": "folder of what is no garment (things.csv, images/)",
+    "pictures": "your own: a folder (pictures.csv: image, group, class) or a Parquet file",
+    "feedback": "folder of a journal with visitors' corrections",
+}
+
+
+def add_folders(parser: argparse.ArgumentParser, *names: str, required: bool = False) -> None:
+    """Options for some of `FOLDERS`."""
+    for name in names:
+        parser.add_argument(f"--{name}", type=Path, required=required, help=FOLDERS[name])
+
+
 def given_data(arguments: argparse.Namespace) -> str:
     """The option --data as it was typed, for the command that follows; "" where it was not."""
     return f" --data {arguments.data}" if arguments.data else ""

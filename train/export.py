@@ -3,17 +3,17 @@
     python -m train.export runs/resnet runs/resnet/bundle --version 1.2.0 --segmentation runs/segmentation \
         --photo-run runs/photos --photos PHOTOS
 
-Calibrates on validation data, serves thumbnails with int8 weights where validation accuracy stays, checks that the Keras and
-the LiteRT networks agree, and writes what it measured into the manifest. Without --segmentation or --orientation the bundle
-gets the embedded bundle's network for it; without --photo-run the network for thumbnails answers photos alone. Needs Keras on
-TensorFlow.
+Calibrates on validation data (networks for photos on those of --photos, --street, --shop and --people), serves thumbnails with
+int8 weights where validation accuracy stays, checks that the Keras and the LiteRT networks agree, and writes what it measured
+into the manifest. Without --segmentation or --orientation the bundle gets the embedded bundle's network for it; without
+--photo-run the network for thumbnails answers photos alone. Needs Keras on TensorFlow.
 """
 
 from pathlib import Path
 
 from fashion_classifier.bundle import DEFAULT_MODEL, HDF5_MODEL, SEGMENTATION_MODEL
 from fashion_classifier.segmentation import Segmenter
-from train.commands import add_data, command_parser, given_data, quiet, told
+from train.commands import add_data, add_folders, command_parser, given_data, quiet, told
 
 
 def main(options: list[str] | None = None) -> None:
@@ -22,15 +22,11 @@ def main(options: list[str] | None = None) -> None:
     parser.add_argument("out", type=Path, help="folder of the bundle")
     parser.add_argument("--version", required=True, help='of the model, such as "1.0.0"')
     add_data(parser)
-    parser.add_argument("--segmentation", type=Path, help="a finished run of train.segmentation, or a bundle")
-    parser.add_argument("--orientation", type=Path, help="a finished run of train.orientation, or a bundle")
+    add_folders(parser, "segmentation", "orientation")
     parser.add_argument(
         "--photo-run", type=Path, action="append", default=[], help="a finished run of train.photos; for each form one"
     )
-    parser.add_argument("--photos", type=Path, help="folder of the phone photos, whose validation senders calibrate these")
-    parser.add_argument("--street", type=Path, help="folder of the street photos, likewise")
-    parser.add_argument("--shop", type=Path, help="folder of a shop's products, likewise")
-    parser.add_argument("--people", type=Path, help="folder of people in the street, likewise")
+    add_folders(parser, "photos", "street", "shop", "people")
     parser.add_argument("--h5", action="store_true", help=f"add {HDF5_MODEL}")
     arguments = parser.parse_args(options)
     if bool(arguments.photo_run) != bool(arguments.photos):

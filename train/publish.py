@@ -22,7 +22,7 @@ from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from fashion_classifier import Bundle, FashionClassifier, FashionClassifierError, HubError, InvalidBundleError, hub
 from fashion_classifier.bundle import HDF5_MODEL, MANIFEST, sha256
-from train.commands import add_data, command_parser, quiet
+from train.commands import add_data, add_folders, command_parser, quiet
 
 if TYPE_CHECKING:  # they take seconds to load, and --help needs none of them
     from train.reports.measurements import HeldOut, Report
@@ -215,11 +215,7 @@ def main(options: list[str] | None = None) -> int:
     parser.add_argument("repo", metavar="owner/name", help="the model's repository; made if there is none")
     parser.add_argument("--version", required=True, help="the new tag, such as v1.2.0")
     add_data(parser)
-    parser.add_argument("--photos", type=Path, help="folder of the phone photos, to measure on its test senders as well")
-    parser.add_argument("--street", type=Path, help="folder of the street photos, likewise")
-    parser.add_argument("--shop", type=Path, help="folder of a shop's products, likewise")
-    parser.add_argument("--people", type=Path, help="folder of people in the street, likewise")
-    parser.add_argument("--things", type=Path, help="folder of what is no garment, likewise")
+    add_folders(parser, "photos", "street", "shop", "people", "things")
     parser.add_argument("--space", metavar="OWNER/SPACE", help="where train.deploy_space puts the page, for the model card")
     parser.add_argument("--h5", action="store_true", help=f"add {HDF5_MODEL}")
     parser.add_argument(

@@ -18,7 +18,7 @@ import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from train.commands import command_parser
+from train.commands import add_folders, command_parser
 
 SEEDS = ("0", "1", "2")  # of the networks that take minutes
 
@@ -132,14 +132,8 @@ def main(options: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of all runs and reports")
     parser.add_argument("--version", required=True, help='of the model, such as "1.2.0"')
     parser.add_argument("--data", type=Path, required=True, help="folder of Fashion-MNIST's IDX files")
-    parser.add_argument("--photos", type=Path, required=True, help="folder of the phone photos (photos.csv, images/)")
-    parser.add_argument("--street", type=Path, required=True, help="folder of the street photos (labels.json, photos/, masks/)")
-    parser.add_argument("--shop", type=Path, help="folder of a shop's products (shop.csv, images/)")
-    parser.add_argument("--people", type=Path, help="folder of people in the street (tags.csv, photos/, crops.csv, crops/)")
-    parser.add_argument("--things", type=Path, help="folder of what is no garment (things.csv, images/)")
-    parser.add_argument(
-        "--pictures", type=Path, help="your own: a folder (pictures.csv: image, group, class) or a Parquet file"
-    )
+    add_folders(parser, "photos", "street", required=True)
+    add_folders(parser, "shop", "people", "things", "pictures")
     parser.add_argument("--thumbnails", type=Path, help="a bundle whose network for thumbnails to keep")
     parser.add_argument("--smoke", action="store_true", help="train every network for a moment only")
     arguments = parser.parse_args(options)

@@ -16,8 +16,7 @@ from fashion_classifier.confidence import calibrated
 from fashion_classifier.preprocessing import VIEW_SIZE
 from fashion_classifier.segmentation import Segmenter, default_segmenter
 from tests.drawn_garments import photo, shirt
-from train import photos
-from train.networks import exporting
+from train.networks import exporting, photo_training
 from train.networks.efficientnet import FEATURES
 from train.networks.exporting import (
     Known,
@@ -226,12 +225,12 @@ def photo_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]
     """Finished runs of networks for two forms of photos, as far as an export can tell."""
     folders = [tmp_path_factory.mktemp("garment"), tmp_path_factory.mktemp("mirrored")]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(photos, "network", small_network)
+        patch.setattr(photo_training, "network", small_network)
         for seed, (folder, form) in enumerate(zip(folders, ("garment", "garment mirrored"), strict=True)):
             recipe = {"recipe": {"epochs": 16, "form": form}, "data": {"phone photos": 3}, "command": f"for {form}"}
             open_run(folder, recipe | {"parents": [], "ancestors": {}})
             keras.utils.set_random_seed(seed)
-            photos.network().save_weights(folder / WEIGHTS)
+            photo_training.network().save_weights(folder / WEIGHTS)
         yield folders
 
 

@@ -7,16 +7,18 @@ import pytest
 
 from fashion_classifier.bundle import ORIENTATION_MODEL
 from fashion_classifier.network import Network
+from train.networks.orientation_training import Batches, fit, network
+from train.networks.recipes import OrientationRecipe
 from train.networks.runs import load_config, load_history
 from train.networks.thumbnail_training import as_input
-from train.orientation import Batches, Recipe, fit, main, network
+from train.orientation import main
 from train.pictures.fashion_mnist import Pictures
 
-QUICK = Recipe(epochs=2, batch_size=100)
+QUICK = OrientationRecipe(epochs=2, batch_size=100)
 
 
 def test_batches_are_turned_and_say_so(thumbnails: Pictures, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("train.orientation.augment", lambda images, rng: images)
+    monkeypatch.setattr("train.networks.orientation_training.augment", lambda images, rng: images)
     batches = Batches(thumbnails.images, QUICK)
     assert len(batches) == 2
     shown, turns = batches[1]
@@ -41,7 +43,7 @@ def test_a_run_leaves_its_network(thumbnails: Pictures, tmp_path: Path) -> None:
 
 
 def test_a_finished_run_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"recipe": asdict(Recipe())}))
+    (tmp_path / "config.json").write_text(json.dumps({"recipe": asdict(OrientationRecipe())}))
     (tmp_path / "model.weights.h5").touch()
     (tmp_path / ORIENTATION_MODEL).touch()
     main(["--run", str(tmp_path), "--data", str(tmp_path / "nothing")])

@@ -18,16 +18,13 @@ from tests.drawn_garments import photo, shirt
 from tests.stand_ins import Finding, dark, left_half
 from tests.tiny_folders import write_folders
 from train import photos
+from train.networks import photo_training
 from train.networks.efficientnet import Variant
 from train.networks.lineage import lineage_of_run
-from train.networks.runs import CONFIG, WEIGHTS, load_config, load_history
-from train.photos import (
-    SOURCES,
+from train.networks.photo_training import (
     Batches,
     Folders,
-    Recipe,
     Source,
-    Views,
     enlarged,
     feedback_garments,
     fit,
@@ -35,6 +32,8 @@ from train.photos import (
     network,
     outlier_garments,
 )
+from train.networks.recipes import SOURCES, PhotoRecipe, Views
+from train.networks.runs import CONFIG, WEIGHTS, load_config, load_history
 from train.pictures.fashion_mnist import FashionMNIST, Pictures
 from train.pictures.garments import Garment
 from train.pictures.outliers import FITTED
@@ -45,7 +44,7 @@ UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
 Garments = dict[str, Sequence[Garment]]  # by source
 
-QUIET = Recipe(batch_size=24, side=100, changes=UNCHANGED, changed_mask=0, unmasked=0)
+QUIET = PhotoRecipe(batch_size=24, side=100, changes=UNCHANGED, changed_mask=0, unmasked=0)
 WHITE = (255, 255, 255)
 NOISE = Garment(
     np.random.default_rng(0).integers(0, 256, (80, 80, 3), np.uint8), np.full((80, 80), 255, np.uint8), None, target([])
@@ -66,7 +65,7 @@ def test_a_source_draws_by_its_balance() -> None:
 
 
 def views_of(
-    garments: Sequence[Garment], recipe: Recipe = QUIET, framing: Framing = STILL, **shown: float
+    garments: Sequence[Garment], recipe: PhotoRecipe = QUIET, framing: Framing = STILL, **shown: float
 ) -> tuple[UInt8Array, UInt8Array, Float32Array]:
     """A batch of one source, framed and coloured as the garments are: pictures, masks and targets."""
     views = replace(Views(1.0, 1.0, framing), **shown)  # type: ignore[arg-type]
@@ -86,7 +85,7 @@ def share(view: UInt8Array, colour: tuple[int, int, int]) -> float:
 def test_batches_have_what_the_network_takes() -> None:
     garments: Garments = {"phone": [SHIRT, TROUSER], "street": [COAT, BAG], "outliers": [NOISE]}
     sources = {name: replace(SOURCES[name], share=1.0) for name in garments}
-    batches = Batches(garments, Recipe(batches=3, batch_size=20, side=64, sources=sources))
+    batches = Batches(garments, PhotoRecipe(batches=3, batch_size=20, side=64, sources=sources))
     assert len(batches) == 3
     seen: set[tuple[float, ...]] = set()
     for i in range(3):
@@ -100,7 +99,7 @@ def test_batches_have_what_the_network_takes() -> None:
 
 
 def test_batches_depend_on_seed_epoch_and_index_alone() -> None:
-    recipe = Recipe(batch_size=2, side=64)
+    recipe = PhotoRecipe(batch_size=2, side=64)
     one, two = (Batches({"phone": [SHIRT], "street": [COAT]}, recipe) for _ in range(2))
     one.start(3)
     two.start(1)
@@ -218,7 +217,7 @@ def test_pictures_may_be_as_if_they_had_been_small() -> None:
 
 @pytest.fixture
 def on_white(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photos, "background", lambda size, photos, rng: np.full((size, size, 3), 255, np.uint8))
+    monkeypatch.setattr(photo_training, "background", lambda size, photos, rng: np.full((size, size, 3), 255, np.uint8))
 
 
 @pytest.mark.usefixtures("on_white")
@@ -306,7 +305,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return write_folders(tmp_path_factory.mktemp("folders"))
 
 
-ONE_OUTLIER = Recipe(outliers=1)
+ONE_OUTLIER = PhotoRecipe(outliers=1)
 
 
 def named(garments: Sequence[Garment]) -> list[set[str]]:
@@ -340,7 +339,7 @@ def test_sources_that_are_not_there_give_nothing(folders: dict[str, Path], thumb
     there = {name: len(given) for name, given in garments.items() if given}
     assert there.keys() == {"phone", "street", "fashion-mnist", "outliers"}
     assert there["fashion-mnist"] == 10
-    inputs, _ = Batches(garments, Recipe(batch_size=20, side=32))[0]
+    inputs, _ = Batches(garments, PhotoRecipe(batch_size=20, side=32))[0]
     assert inputs.shape == (20, 32, 32, 4)
 
 
@@ -349,7 +348,7 @@ def test_sources_that_are_not_there_give_nothing(folders: dict[str, Path], thumb
 
 def test_the_network_has_ten_outputs() -> None:
     model = network(dropout=0.3)
-    assert model.name == Recipe.architecture == "efficientnet-lite1"
+    assert model.name == PhotoRecipe.architecture == "efficientnet-lite1"
     guide = 3 * 3 * 24
     assert model.count_params() == 4_189_344 + guide + 1280 * 10 + 10
     assert model.input_shape == (None, 192, 192, 4)
@@ -357,7 +356,7 @@ def test_the_network_has_ten_outputs() -> None:
     assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [0.3]
 
 
-TINY = Recipe(epochs=2, batches=2, batch_size=2, side=32, outliers=1)
+TINY = PhotoRecipe(epochs=2, batches=2, batch_size=2, side=32, outliers=1)
 GARMENTS: Garments = {"phone": [SHIRT, TROUSER], "street": [COAT], "shop": [], "outliers": [NOISE]}
 
 
@@ -365,8 +364,8 @@ GARMENTS: Garments = {"phone": [SHIRT, TROUSER], "street": [COAT], "shop": [], "
 def small() -> Iterator[None]:
     """A network of few blocks, from random weights in place of ImageNet's."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(photos, "LITE1", Variant("efficientnet-lite1", (1, 2, 1, 1, 1, 1, 1)))
-        patch.setattr(photos, "load_imagenet_weights", lambda model, variant: None)
+        patch.setattr(photo_training, "LITE1", Variant("efficientnet-lite1", (1, 2, 1, 1, 1, 1, 1)))
+        patch.setattr(photo_training, "load_imagenet_weights", lambda model, variant: None)
         yield
 
 
@@ -440,15 +439,16 @@ def test_command_line(folders: dict[str, Path], thumbnails: Pictures, tmp_path: 
         asked["fit"] = arguments, options
 
     segmenter = Finding(dark)
-    monkeypatch.setattr(photos, "fit", fit)
-    monkeypatch.setattr(photos, "garments_of", garments_of)
-    monkeypatch.setattr(photos, "Segmenter", {tmp_path / SEGMENTATION_MODEL: segmenter}.__getitem__)
-    monkeypatch.setattr(photos, "load_fashion_mnist", lambda folder: FashionMNIST(thumbnails, thumbnails, thumbnails))
+    monkeypatch.setattr(photo_training, "fit", fit)
+    monkeypatch.setattr(photo_training, "garments_of", garments_of)
+    monkeypatch.setattr("fashion_classifier.segmentation.Segmenter", {tmp_path / SEGMENTATION_MODEL: segmenter}.__getitem__)
+    data = FashionMNIST(thumbnails, thumbnails, thumbnails)
+    monkeypatch.setattr("train.pictures.fashion_mnist.load_fashion_mnist", lambda folder: data)
     options = [f"--{name}={folder}" for name, folder in folders.items()]
     command = ["photos", "--run", "there", f"--segmentation={tmp_path}", *options, "--epochs", "3", "--seed", "4"]
     monkeypatch.setattr("sys.argv", command)
     photos.main()
-    recipe = Recipe(epochs=3, seed=4)
+    recipe = PhotoRecipe(epochs=3, seed=4)
     assert asked["garments"] == (Folders(**folders), thumbnails, segmenter, recipe)
     typed = " ".join(f"--{name} {name.upper()}" for name in ("photos", "street", "shop", "people", "things", "pictures"))
     assert asked["fit"] == (

@@ -19,16 +19,16 @@ from tests.boxed_garments import UNCHANGED
 from tests.drawn_garments import overlap, photo, shirt
 from tests.tiny_folders import write_folders
 from train import segmentation
+from train.networks import segmentation_training
 from train.networks.efficientnet import Variant
+from train.networks.recipes import SegmentationRecipe
 from train.networks.runs import WEIGHTS, load_config, load_history
-from train.pictures.street import StreetPhoto
-from train.segmentation import (
+from train.networks.segmentation_training import (
     GARMENT,
     UNKNOWN,
     Batches,
     Masked,
     MaskLoss,
-    Recipe,
     believable,
     fit,
     layer_of,
@@ -37,11 +37,12 @@ from train.segmentation import (
     point_on,
     single_garments,
 )
+from train.pictures.street import StreetPhoto
 
 UInt8Array = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
 
-TINY = Recipe(epochs=1, batches=2, batch_size=2)  # the first step has the rate zero
+TINY = SegmentationRecipe(epochs=1, batches=2, batch_size=2)  # the first step has the rate zero
 QUIET = replace(TINY, batch_size=40, changes=UNCHANGED, cut_out=(0, 0, 0), hinted=(0, 0, 0))
 STREET, PHONE, SHOP = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)  # all views of one source
 NAMES = ("null", "skin", "dress", "bag")
@@ -128,10 +129,10 @@ ALIKE = {2: 0, 3: 0}  # none is worn over the other
     ],
 )
 def test_main_garment_by_hand(labels: UInt8Array, main: int) -> None:
-    np.testing.assert_array_equal(main_garment(labels, ALIKE, Recipe()), labels == main)
+    np.testing.assert_array_equal(main_garment(labels, ALIKE, SegmentationRecipe()), labels == main)
 
 
-EVERYWHERE_ALIKE = Recipe(centre_width=1e6, claim=0.249)  # areas are numbers of cells, but for the last digits
+EVERYWHERE_ALIKE = SegmentationRecipe(centre_width=1e6, claim=0.249)  # areas are numbers of cells, but for the last digits
 BAG, DRESS, COAT = 2, 3, 4
 WORN = {BAG: 0, DRESS: 1, COAT: 2}
 
@@ -159,20 +160,20 @@ def test_how_much_a_garment_must_cover_to_claim_is_in_the_recipe() -> None:
 
 def test_of_two_garments_that_mirror_each_other_one_is_chosen() -> None:
     labels = labelled((1, 3, 2, 3, 2), (6, 3, 2, 3, 3))
-    found = main_garment(labels, ALIKE, Recipe())
+    found = main_garment(labels, ALIKE, SegmentationRecipe())
     assert found.sum() == 6
     assert len(np.unique(labels[found])) == 1
 
 
 def test_no_garment_no_mask() -> None:
     for labels in (labelled(), labelled((2, 2, 5, 5, 1))):
-        assert not main_garment(labels, ALIKE, Recipe()).any()
+        assert not main_garment(labels, ALIKE, SegmentationRecipe()).any()
 
 
 def test_a_map_need_not_be_square() -> None:
     labels = np.zeros((40, 10), np.uint8)
     labels[:4], labels[18:22, 4:6] = 2, 3  # 40 cells at the upper edge, 8 in the middle
-    np.testing.assert_array_equal(main_garment(labels, ALIKE, Recipe()), labels == 3)
+    np.testing.assert_array_equal(main_garment(labels, ALIKE, SegmentationRecipe()), labels == 3)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +215,7 @@ def boxes(*places: tuple[int, int, int, int]) -> BoolArray:
     ],
 )
 def test_believable_by_hand(mask: BoolArray, is_believable: bool) -> None:
-    assert believable(mask, Recipe()) is is_believable
+    assert believable(mask, SegmentationRecipe()) is is_believable
 
 
 @pytest.mark.parametrize(("side", "band"), [(100, 1), (159, 1), (160, 2), (400, 2)])  # px on either side of the edge
@@ -223,7 +224,7 @@ def test_where_a_single_garment_ends_is_unknown(side: int, band: int) -> None:
     near, far = side // 4, side * 3 // 4
     mask[near:far, near:far] = 1
     picture = np.zeros((*mask.shape, 3), np.uint8)
-    ((learnt, target),) = single_garments([picture], [mask], Recipe())
+    ((learnt, target),) = single_garments([picture], [mask], SegmentationRecipe())
     expected = np.zeros_like(mask)
     expected[near - band : far + band, near - band : far + band] = UNKNOWN
     expected[near + band : far - band, near + band : far - band] = GARMENT
@@ -235,7 +236,7 @@ def test_where_a_single_garment_ends_is_unknown(side: int, band: int) -> None:
 def test_masks_that_are_not_believable_are_left_out() -> None:
     pictures = [np.full((100, 100, 3), level, np.uint8) for level in range(3)]
     masks = [mask.astype(np.uint8) for mask in (boxes(), boxes((30, 30, 40, 40)), boxes((0, 0, 100, 100)))]
-    ((learnt, _),) = single_garments(pictures, masks, Recipe())
+    ((learnt, _),) = single_garments(pictures, masks, SegmentationRecipe())
     assert learnt is pictures[1]
 
 
@@ -273,7 +274,7 @@ def test_a_point_on_one_pixel_and_on_nothing() -> None:
 @pytest.fixture(scope="module")
 def phones() -> list[Masked]:
     drawn, mask = photo(shirt(120, 160), RED, (170, 170, 160), noise=5), shirt(120, 160).astype(np.uint8)
-    return single_garments([drawn], [mask], Recipe())
+    return single_garments([drawn], [mask], SegmentationRecipe())
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +282,7 @@ def products() -> list[Masked]:
     """A green bag on white."""
     mask = np.zeros((80, 60), np.uint8)
     mask[20:60, 15:45] = 1
-    return single_garments([np.where(mask[..., np.newaxis], GREEN, WHITE).astype(np.uint8)], [mask], Recipe())
+    return single_garments([np.where(mask[..., np.newaxis], GREEN, WHITE).astype(np.uint8)], [mask], SegmentationRecipe())
 
 
 @pytest.fixture(scope="module")
@@ -334,7 +335,7 @@ def views(streets: list[StreetPhoto], phones: list[Masked], products: list[Maske
     """40 views in their own colours, half as large, their hints, and their targets; by a recipe with these changes."""
 
     def make(
-        recipe: Recipe = QUIET,
+        recipe: SegmentationRecipe = QUIET,
         *,
         street: list[StreetPhoto] = streets,
         phone: list[Masked] = phones,
@@ -479,7 +480,7 @@ def test_a_person_cut_out_stands_on_another_surface(views: Views, streets: list[
 
 @pytest.fixture
 def on_white(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segmentation, "background", lambda size, photos, rng: np.full((size, size, 3), 255, np.uint8))
+    monkeypatch.setattr(segmentation_training, "background", lambda size, photos, rng: np.full((size, size, 3), 255, np.uint8))
 
 
 @pytest.mark.usefixtures("on_white")
@@ -531,8 +532,8 @@ def test_fit(
 ) -> None:
     small = Variant("efficientnet-lite0", (1, 2, 1, 1, 1, 1, 1))
     poured: list[tuple[keras.Model, Variant]] = []
-    monkeypatch.setattr(segmentation, "LITE0", small)
-    monkeypatch.setattr(segmentation, "load_imagenet_weights", lambda *arguments: poured.append(arguments))
+    monkeypatch.setattr(segmentation_training, "LITE0", small)
+    monkeypatch.setattr(segmentation_training, "load_imagenet_weights", lambda *arguments: poured.append(arguments))
     fit(TINY, streets, phones, products, tmp_path, command="the command")
     config = load_config(tmp_path)
     assert config["recipe"] == json.loads(json.dumps(dataclasses.asdict(TINY)))
@@ -568,7 +569,7 @@ def test_fit(
 
     (tmp_path / SEGMENTATION_MODEL).unlink()  # as if interrupted between the two files
     written: list[tuple[keras.Model, Path]] = []
-    monkeypatch.setattr(segmentation, "export_float16", lambda *arguments: written.append(arguments))
+    monkeypatch.setattr(segmentation_training, "export_float16", lambda *arguments: written.append(arguments))
     fit(TINY, streets, phones, products, tmp_path)
     ((again, path),) = written
     assert path == tmp_path / SEGMENTATION_MODEL
@@ -580,12 +581,12 @@ def test_fit(
 def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_shop: bool) -> None:
     folders = write_folders(tmp_path)
     calls: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(segmentation, "fit", lambda *arguments, command: calls.append((*arguments, command)))
+    monkeypatch.setattr(segmentation_training, "fit", lambda *arguments, command: calls.append((*arguments, command)))
     options = [f"--{name}={folders[name]}" for name in ("photos", "street", *(["shop"] if with_shop else []))]
     monkeypatch.setattr("sys.argv", ["segmentation", "--run", "there", *options, "--epochs", "2"])
     segmentation.main()
     ((recipe, streets, phones, products, run, command),) = calls
-    assert recipe == Recipe(epochs=2)
+    assert recipe == SegmentationRecipe(epochs=2)
     assert len(streets) == 1  # of the training split
     assert streets[0].names == ("null", "skin", "coat", "bag")
     (target,) = (target for _, target in phones if target.shape == (80, 60) and overlap(target > 0, shirt(60, 80)) > 0.8)

@@ -11,7 +11,6 @@ import shutil
 from pathlib import Path
 
 from train.commands import command_parser
-from train.networks.architectures import ARCHITECTURES
 from train.networks.lineage import descent
 from train.networks.runs import CONFIG, HISTORY, WEIGHTS, load_config, typed_command, versions, weights_of
 
@@ -34,6 +33,8 @@ def average(run: Path, of: Path, other: Path, share: float, *, command: str = ""
     """
     if not 0 < share < 1:
         raise ValueError(f"The share must be above 0 and below 1, received {share}.")
+    from train.networks.architectures import ARCHITECTURES  # here: it loads Keras
+
     recipe = load_config(of)["recipe"]
     network = ARCHITECTURES[recipe["architecture"]]()
     config = {

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
-from scipy.optimize import OptimizeResult, minimize_scalar
-from scipy.stats import bootstrap
 
 from fashion_classifier.confidence import Float64Array, calibrated
+
+if TYPE_CHECKING:  # they take a second to load, and --help of the reports needs none of them
+    from matplotlib.figure import Figure
+    from scipy.optimize import OptimizeResult
 
 Targets = npt.NDArray[np.floating]
 
@@ -32,8 +34,9 @@ def fit_calibration(logits: Float64Array, targets: Targets, weights: Float64Arra
         targets: (n, 10), 1 for every acceptable class.
         weights: (n,), how much each picture counts; None for all alike.
     """
+    from scipy.optimize import minimize_scalar
 
-    def temperature(smoothing: float) -> OptimizeResult:
+    def temperature(smoothing: float) -> "OptimizeResult":
         """The logarithm of the best temperature, as `x`, and its loss, as `fun`."""
         return minimize_scalar(
             lambda log: negative_log_likelihood(calibrated(logits, float(np.exp(log)), smoothing), targets, weights),
@@ -83,6 +86,8 @@ class Reliability:
 
 def reliability(confidences: Sequence[float], right: Sequence[bool]) -> Reliability:
     """Compare n confidences in [0, 1] with whether the answers were right."""
+    from scipy.stats import bootstrap
+
     confidence, correct = np.asarray(confidences, np.float64), np.asarray(right, np.float64)
     bins = _bins(confidence, correct)
     interval = 0.0, 1.0  # of one picture nothing can be told
@@ -118,8 +123,10 @@ def _error(bins: Float64Array) -> float:
     return float((np.abs(bins[:, 0] - bins[:, 1]) * bins[:, 2]).sum())
 
 
-def plot_reliability(measured: dict[str, Reliability]) -> Figure:
+def plot_reliability(measured: dict[str, Reliability]) -> "Figure":
     """The reliability diagram: accuracy over confidence, one line for each name."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(5.5, 5), layout="constrained")
     axes = figure.subplots()
     axes.plot((0, 1), (0, 1), color="gray", linestyle=":")

@@ -28,8 +28,7 @@ from fashion_classifier.ensemble import Ensemble
 from fashion_classifier.forms import FORMS
 from fashion_classifier.manifest import FORMAT, PREPROCESSING_VERSION, Expert, ExpertName, FormName, Member
 from fashion_classifier.preprocessing import Segment
-from train import photos
-from train.networks import efficientnet
+from train.networks import efficientnet, photo_training
 from train.networks.architectures import FEATURES
 from train.networks.calibration import fair_quantiles, fit_calibration
 from train.networks.evidence import add_evidence
@@ -276,7 +275,7 @@ def keras_logits(network: keras.Model, forms: Sequence[FormName], images: Sequen
 
 def load_photo_network(run: Path) -> keras.Model:
     """The network of a finished run of `train.photos`."""
-    network = photos.network()
+    network = photo_training.network()
     network.load_weights(run / WEIGHTS)
     return network
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import train_test_split
 
 from fashion_classifier.labels import LABELS
 
@@ -65,6 +64,8 @@ def load_fashion_mnist(folder: Path | None = None) -> FashionMNIST:
         FileNotFoundError: A file is missing, or nothing says where they are and they cannot be downloaded.
         ValueError: A file is none of these.
     """
+    from sklearn.model_selection import train_test_split
+
     folder = folder or (Path(value) if (value := os.environ.get(ENVIRONMENT_VARIABLE)) else None)
     if folder is None:
         from keras.datasets import fashion_mnist  # imported here: it loads a backend

@@ -10,8 +10,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-import skimage.data
-from sklearn.datasets import load_digits, load_sample_images
 
 from fashion_classifier.images import to_rgb
 from fashion_classifier.labels import LABELS
@@ -57,11 +55,15 @@ def _digit(rng: np.random.Generator) -> UInt8Array:
 @lru_cache(maxsize=1)
 def _digits() -> UInt8Array:
     """scikit-learn's 1,797 digits of 8x8, framed as MNIST frames its own."""
+    from sklearn.datasets import load_digits
+
     return np.pad((load_digits().images * (255 / 16)).astype(np.uint8), ((0, 0), (2, 2), (2, 2)))
 
 
 def _face(rng: np.random.Generator) -> UInt8Array:
     """One of scikit-image's 100 faces."""
+    import skimage.data
+
     face = skimage.data.lfw_subset()[rng.integers(100)]
     return to_rgb(cv2.resize((face * 255).astype(np.uint8), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC).astype(np.uint8))
 
@@ -82,6 +84,9 @@ def _crop_of(*names: str) -> Draw:
 @lru_cache
 def _shipped(name: str) -> UInt8Array:
     """A picture of scikit-image, or of scikit-learn, as RGB."""
+    import skimage.data
+    from sklearn.datasets import load_sample_images
+
     samples = load_sample_images()
     ours = dict(zip((Path(file).stem for file in samples.filenames), samples.images, strict=True))
     picture = ours[name] if name in ours else getattr(skimage.data, name)()

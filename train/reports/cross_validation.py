@@ -17,16 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cleanlab.filter import find_label_issues
 from PIL import Image
-from scipy.special import softmax
-from sklearn.model_selection import StratifiedKFold
 
 from fashion_classifier import LABELS
 from train.commands import add_data, command_parser
 from train.networks.recipes import RECIPES, Recipe
 from train.networks.runs import load_network
-from train.networks.thumbnail_training import as_input, fit
 from train.pictures.fashion_mnist import FashionMNIST, Pictures, load_fashion_mnist
 from train.reports.contact_sheet import contact_sheet
 
@@ -36,6 +32,12 @@ SHOWN = 60  # of the doubted labels
 
 def cross_validate(recipe: Recipe, data: FashionMNIST, out: Path) -> dict[str, Any]:
     """Train on all folds but one, ask about that one, and sum up."""
+    from cleanlab.filter import find_label_issues  # here: all of these take seconds to load
+    from scipy.special import softmax
+    from sklearn.model_selection import StratifiedKFold
+
+    from train.networks.thumbnail_training import as_input, fit
+
     everything = Pictures.joined([data.training, data.validation])
     labels = everything.targets.argmax(axis=1)
     logits, tested = np.zeros(everything.targets.shape, np.float32), []

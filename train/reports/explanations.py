@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import cv2
-import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy.stats import rankdata
 
 from fashion_classifier import Bundle, CanonicalImage, FashionClassifier, Prediction, explain
 from fashion_classifier.blurring import BLUR
@@ -30,7 +28,7 @@ from fashion_classifier.explanations import Method
 from fashion_classifier.images import to_rgb
 from fashion_classifier.labels import LABELS
 from fashion_classifier.masks import innermost
-from train.commands import add_data, command_parser
+from train.commands import add_data, add_folders, command_parser
 from train.networks.shuffling import shuffled
 from train.pictures import phone
 from train.pictures.fashion_mnist import load_fashion_mnist
@@ -144,6 +142,8 @@ def insertion_minus_deletion(
     Returns:
         The difference of the areas under both curves, from -1 to 1; 0 is chance.
     """
+    from scipy.stats import rankdata
+
     rank = rankdata(-heat, method="ordinal").reshape(heat.shape)
     ends = answer(bare), answer(photo)
     inserted, deleted = [ends[0]], [ends[1]]
@@ -158,6 +158,8 @@ def insertion_minus_deletion(
 
 def agreement(one: Float32Array, other: Float32Array) -> float:
     """The rank correlation of two maps of one shape, from -1 to 1 (Spearman); 0 where one is the same everywhere."""
+    from scipy.stats import rankdata
+
     ranks = [rankdata(heat) - (heat.size + 1) / 2 for heat in (one, other)]
     lengths = [float(np.linalg.norm(rank)) for rank in ranks]
     return 0.0 if 0 in lengths else float(ranks[0] @ ranks[1] / np.prod(lengths))
@@ -270,6 +272,8 @@ def some(things: Sequence[T], number: int) -> list[T]:
 
 def draw(classifier: FashionClassifier, path: Path) -> None:
     """Examples with what speaks for the answer, and what speaks for it rather than for the second name."""
+    import matplotlib.pyplot as plt
+
     figure, rows = plt.subplots(len(SHOWN), 3, figsize=(7.5, 2.7 * len(SHOWN)), layout="constrained")
     for row, name in zip(rows, SHOWN, strict=True):
         prediction = classifier.predict(EXAMPLES / name)
@@ -289,8 +293,7 @@ def main(options: Sequence[str] | None = None) -> None:
     parser = command_parser(__doc__)
     parser.add_argument("bundle", type=Path)
     add_data(parser)
-    parser.add_argument("--photos", type=Path, required=True, help="folder of the phone photos (photos.csv, images/)")
-    parser.add_argument("--street", type=Path, required=True, help="folder of the street photos (labels.json, photos/, masks/)")
+    add_folders(parser, "photos", "street", required=True)
     parser.add_argument("--number", type=int, default=200, help="of phone photos and of street garments, at most")
     parser.add_argument("--thumbnails", type=int, default=500, help="of Fashion-MNIST images")
     parser.add_argument("--split", choices=("validation", "test"), default="test")

@@ -17,11 +17,10 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from scipy.optimize import linear_sum_assignment
 
 from fashion_classifier import LABELS, FashionClassifier, Prediction
 from fashion_classifier.masks import BoolArray, innermost, iou
-from train.commands import command_parser
+from train.commands import add_folders, command_parser
 from train.pictures.splits import Split, split_of
 from train.pictures.street import NO_GARMENT, STREET_LABELS, StreetGarment, StreetPhoto, street_photos, street_run
 from train.reports.contact_sheet import contact_sheet
@@ -134,6 +133,8 @@ def compare(found: Sequence[Prediction], garments: Sequence[StreetGarment], true
         garments: All labelled garments, of the ten or not, however small.
         true: (H, W), True on every garment, labelled or not.
     """
+    from scipy.optimize import linear_sum_assignment
+
     overlaps = np.array([[iou(one.image.mask, garment.mask) for garment in garments] for one in found])
     pairs = zip(*linear_sum_assignment(-overlaps.reshape(len(found), len(garments))), strict=True)
     shown = {int(one): garments[other] for one, other in pairs if overlaps[one, other] >= FOUND}
@@ -230,8 +231,8 @@ def _against_tags(classifier: FashionClassifier, people: Sequence[Tagged]) -> di
 def main(options: Sequence[str] | None = None) -> None:
     parser = command_parser(__doc__)
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--street", type=Path, required=True, help="folder of the street photos (labels.json, photos/, masks/)")
-    parser.add_argument("--people", type=Path, help="folder of people in the street (tags.csv, photos/)")
+    add_folders(parser, "street", required=True)
+    add_folders(parser, "people")
     parser.add_argument("--split", choices=("validation", "test"), default="test")
     parser.add_argument("--out", type=Path, required=True, help="folder for the report")
     parser.add_argument("--sheet", type=Path, help="file for what was found, as pictures with faces: not to be published")

@@ -21,17 +21,16 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from matplotlib.figure import Figure
 from PIL import Image
 
 from fashion_classifier import LABELS, FashionClassifier, Prediction
 from fashion_classifier.images import to_rgb
 from fashion_classifier.masks import iou
-from train.commands import command_parser
+from train.commands import add_folders, command_parser
 from train.networks.calibration import BINS, Reliability, plot_reliability, reliability
 from train.pictures import folder as own
 from train.pictures import people, phone, shop, things
@@ -42,6 +41,9 @@ from train.pictures.street import MOST, STREET_LABELS, street_by_eye, street_gar
 from train.pictures.targets import SHOES
 from train.reports.contact_sheet import SIDE, contact_sheet
 from train.reports.thumbnails import plot_confusion, wilson
+
+if TYPE_CHECKING:  # it takes a second to load, and --help does without
+    from matplotlib.figure import Figure
 
 SMALLEST = 0.01  # share of a street photo below which a garment is left out
 MARGIN = 0.1  # of a street garment's crop, on every side, as a share of the longer side of its bounding box
@@ -411,7 +413,7 @@ def interval(share: Mapping[str, Any]) -> str:
     return f"{low:.1%} to {high:.1%}"
 
 
-def plot(summary: dict[str, Any], title: str) -> Figure:
+def plot(summary: dict[str, Any], title: str) -> "Figure":
     """The confusion matrix of one source as a figure."""
     confusion, everything = summary["confusion"], summary["all"]
     title = f"{title}, {summary['source']['name']}: {everything['accuracy']:.2%} of {everything['n']:,}"
@@ -454,14 +456,7 @@ def draw_answers(answers: Answers) -> Image.Image:
 def main(options: list[str] | None = None) -> None:
     parser = command_parser(__doc__)
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--photos", type=Path, help="folder of the phone photos (photos.csv, images/)")
-    parser.add_argument("--street", type=Path, help="folder of the street photos (labels.json, photos/, masks/)")
-    parser.add_argument("--shop", type=Path, help="folder of a shop's products (shop.csv, images/)")
-    parser.add_argument("--people", type=Path, help="folder of people in the street (tags.csv, photos/)")
-    parser.add_argument("--things", type=Path, help="folder of what is no garment (things.csv, images/)")
-    parser.add_argument(
-        "--pictures", type=Path, help="your own: a folder (pictures.csv: image, group, class) or a Parquet file"
-    )
+    add_folders(parser, "photos", "street", "shop", "people", "things", "pictures")
     parser.add_argument("--split", choices=("training", "validation", "test"), default="test")
     parser.add_argument("--out", type=Path, required=True, help="folder for the report")
     arguments = parser.parse_args(options)

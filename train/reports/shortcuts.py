@@ -12,22 +12,23 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from fashion_classifier.bundle import SEGMENTATION_MODEL
 from fashion_classifier.images import UInt8Array
 from fashion_classifier.labels import LABELS
 from fashion_classifier.segmentation import Segmenter
-from train.commands import command_parser
-from train.photos import Batches, Recipe, add_folders, folders_of, garments_of
+from train.commands import add_data, add_folders, command_parser
+from train.networks.recipes import PhotoRecipe
 from train.pictures.fashion_mnist import load_fashion_mnist
 from train.pictures.garments import Garment
+
+if TYPE_CHECKING:  # it loads Keras
+    from train.networks.photo_training import Batches
 
 FOLDS = 5
 FEWEST = 20  # garments that a class needs to be guessed
@@ -62,7 +63,7 @@ def surroundings(picture: UInt8Array) -> npt.NDArray[np.float64]:
     return np.array([*picture.shape[:2], detail, *colours])
 
 
-def guess(source: str, garments: Sequence[Garment], batches: Batches, seed: int = 0) -> Guess | None:
+def guess(source: str, garments: Sequence[Garment], batches: "Batches", seed: int = 0) -> Guess | None:
     """Measure one source; None where fewer than two of its classes have enough garments."""
     rng = np.random.default_rng(seed)
     certain = [garment for garment in garments if garment.target.sum() == 1]
@@ -77,6 +78,10 @@ def guess(source: str, garments: Sequence[Garment], batches: Batches, seed: int 
 
 
 def _right(features: npt.NDArray[np.float64], classes: npt.NDArray[np.int64]) -> float:
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.metrics import balanced_accuracy_score
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
     forest = RandomForestClassifier(TREES, class_weight="balanced", random_state=0)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     return float(balanced_accuracy_score(classes, cross_val_predict(forest, features, classes, cv=folds)))
@@ -84,10 +89,14 @@ def _right(features: npt.NDArray[np.float64], classes: npt.NDArray[np.int64]) ->
 
 def main(options: list[str] | None = None) -> None:
     parser = command_parser(__doc__)
-    add_folders(parser)
+    add_folders(parser, "segmentation", "photos", "street", required=True)
+    add_folders(parser, "shop", "people", "things", "pictures", "feedback")
+    add_data(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for the report")
     arguments = parser.parse_args(options)
-    recipe = Recipe()
+    from train.networks.photo_training import Batches, folders_of, garments_of
+
+    recipe = PhotoRecipe()
     segmenter = Segmenter(arguments.segmentation / SEGMENTATION_MODEL)
     thumbnails = load_fashion_mnist(arguments.data).training
     garments = garments_of(folders_of(arguments), thumbnails, segmenter, recipe)

@@ -9,18 +9,19 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 from PIL import Image
-from scipy.stats import binomtest
-from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix, precision_recall_fscore_support
 
 from fashion_classifier import LABELS, FashionClassifier, Prediction
 from train.commands import add_data, command_parser
 from train.networks.calibration import BINS, Reliability, plot_reliability, reliability
 from train.pictures.fashion_mnist import load_fashion_mnist
+
+if TYPE_CHECKING:  # it takes a second to load, and --help does without
+    from matplotlib.figure import Figure
 
 Matrix = list[list[int]]
 
@@ -78,7 +79,7 @@ class Evaluation:
         lines += [f"| {c.label} | {c.n} | {c.precision:.3f} | {c.recall:.3f} | {c.f1:.3f} |" for c in self.classes]
         return "\n".join(lines) + "\n"
 
-    def plot(self, title: str) -> Figure:
+    def plot(self, title: str) -> "Figure":
         """The confusion matrix as a figure."""
         labels = [scores.label for scores in self.classes]
         return plot_confusion(self.confusion, labels, labels, f"{title}: {self.accuracy:.2%} of {self.n:,}")
@@ -92,6 +93,8 @@ def score(
     labels: Sequence[str] = LABELS,
 ) -> Evaluation:
     """Compare the answers to n pictures with their true names, both out of `labels`."""
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
     precision, recall, f1, counts = precision_recall_fscore_support(true, predicted, labels=labels, zero_division=0)
     right = [t == p for t, p in zip(true, predicted, strict=True)]
     present = counts > 0  # a class without pictures has no recall
@@ -122,8 +125,11 @@ def score_predictions(true: Sequence[str], predictions: Sequence[Prediction]) ->
     )
 
 
-def plot_confusion(counts: Matrix, rows: Sequence[str], columns: Sequence[str], title: str) -> Figure:
+def plot_confusion(counts: Matrix, rows: Sequence[str], columns: Sequence[str], title: str) -> "Figure":
     """Counts as a figure; row: the true class, column: the answer."""
+    from matplotlib.figure import Figure
+    from sklearn.metrics import ConfusionMatrixDisplay
+
     square = np.zeros((max(len(rows), len(columns)),) * 2, int)  # scikit-learn draws no other matrices
     square[: len(rows), : len(columns)] = counts
     figure = Figure(figsize=(7, 6.2), layout="constrained")
@@ -138,6 +144,8 @@ def plot_confusion(counts: Matrix, rows: Sequence[str], columns: Sequence[str], 
 
 def wilson(right: int, n: int) -> tuple[float, float]:
     """The 95 % confidence interval of a share (Wilson 1927)."""
+    from scipy.stats import binomtest
+
     interval = binomtest(right, n).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
 

@@ -15,11 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from fashion_classifier import FashionClassifier
 from fashion_classifier.images import Picture
-from train.commands import add_data, command_parser
+from train.commands import add_data, add_folders, command_parser
 from train.pictures import phone, shop, things
 from train.pictures.fashion_mnist import Pictures, load_fashion_mnist
 from train.pictures.outliers import FITTED, TESTED, as_thumbnails, outliers
@@ -99,6 +98,8 @@ def ask(classifier: FashionClassifier, pictures: Iterable[Picture]) -> Asked:
 
 def separate(kind: str, asked: Asked, good_name: str, good: Asked) -> Separation:
     """Compare one kind of pictures of none of the ten with good ones."""
+    from sklearn.metrics import roc_auc_score
+
     truth = np.repeat([0, 1], [len(asked.typicality), len(good.typicality)])
     refused = sum(asked.uncertain)
     return Separation(
@@ -157,9 +158,8 @@ def main(options: Sequence[str] | None = None) -> None:
     parser = command_parser(__doc__)
     parser.add_argument("bundle", type=Path)
     add_data(parser)
-    parser.add_argument("--photos", type=Path, required=True, help="folder of the phone photos (photos.csv, images/)")
-    parser.add_argument("--shop", type=Path, help="folder of a shop's products (shop.csv, images/)")
-    parser.add_argument("--things", type=Path, help="folder of what is no garment (things.csv, images/)")
+    add_folders(parser, "photos", required=True)
+    add_folders(parser, "shop", "things")
     parser.add_argument("--split", choices=("validation", "test"), default="test")
     parser.add_argument("--out", type=Path, required=True, help="folder for the report")
     arguments = parser.parse_args(options)

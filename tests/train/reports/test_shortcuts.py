@@ -9,14 +9,16 @@ from fashion_classifier import LABELS
 from fashion_classifier.bundle import DEFAULT_MODEL
 from tests.boxed_garments import STILL, UNCHANGED, filled
 from tests.stand_ins import Finding, dark
-from train.photos import Batches, Folders, Recipe, Views
+from train.networks import photo_training
+from train.networks.photo_training import Batches, Folders
+from train.networks.recipes import PhotoRecipe, Views
 from train.pictures.fashion_mnist import FashionMNIST, Pictures
 from train.pictures.garments import Garment
 from train.pictures.targets import SHOES, target
 from train.reports import shortcuts
 from train.reports.shortcuts import FEWEST, guess, main, surroundings
 
-RECIPE = Recipe(side=32, changes=UNCHANGED, sources={name: Views(1.0, 1.0, STILL) for name in ("phone", "shop")})
+RECIPE = PhotoRecipe(side=32, changes=UNCHANGED, sources={name: Views(1.0, 1.0, STILL) for name in ("phone", "shop")})
 
 
 @pytest.fixture(autouse=True)
@@ -90,8 +92,8 @@ def test_the_report(
         asked.append(arguments)
         return garments
 
-    monkeypatch.setattr(shortcuts, "garments_of", garments_of)
-    monkeypatch.setattr(shortcuts, "Recipe", lambda: RECIPE)
+    monkeypatch.setattr(photo_training, "garments_of", garments_of)
+    monkeypatch.setattr(shortcuts, "PhotoRecipe", lambda: RECIPE)
     monkeypatch.setattr(shortcuts, "Segmenter", {DEFAULT_MODEL / "segmentation.tflite": segmenter}.__getitem__)
     monkeypatch.setattr(shortcuts, "load_fashion_mnist", lambda folder: FashionMNIST(thumbnails, thumbnails, thumbnails))
     main([f"--segmentation={DEFAULT_MODEL}", "--photos=P", "--street=S", "--shop=H", f"--out={tmp_path / 'out'}"])
