@@ -28,7 +28,7 @@ MANY: dict[str, Any] = {"concurrency_id": "many", "concurrency_limit": 1}  # so 
 MOST_FILES = 100
 # apart from predictions, which must not wait for them. As many as the service lets in, so that none waits in the queue
 EXPLANATIONS: dict[str, Any] = {"concurrency_id": "explanation", "concurrency_limit": 16}
-LATER = {"predict": (1, None), "explain": (3, ALL_OTHERS)}  # inputs that there were at first, and what the next one is without
+OPTIONAL = {"predict": (None,), "explain": (PREDICTED, DEFAULT_METHOD, ALL_OTHERS)}  # what the last inputs are without
 
 
 class Endpoints:
@@ -106,7 +106,7 @@ class Endpoints:
         Args:
             image: A picture file, as for /predict.
             target: One of the ten names, or "the answer" for the predicted one.
-            method: perturbation, gradcam, or, where TensorFlow is there, gradcam++, scorecam, layercam or smoothgrad.
+            method: perturbation or gradcam; where the server's owner chose so gradcam++, scorecam, layercam or smoothgrad.
             against: Another of the ten names, to show what speaks for the target rather than for it; or "all others".
 
         Returns:
@@ -149,8 +149,8 @@ class PointField(gr.JSON):
 
 
 class Page(gr.Blocks):
-    """Blocks whose endpoints may be called without what they take since later, that say what a wrong path is, and whose
-    functions can tell who calls them."""
+    """Blocks whose endpoints may be called without what has a default, that say what a wrong input is, and whose functions
+    can tell who calls them."""
 
     async def call_function(
         self, block_fn: Any, processed_input: list[Any], iterator: Any = None, requests: Any = None, *more: Any, **options: Any
@@ -164,20 +164,24 @@ class Page(gr.Blocks):
         return called
 
     def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
-        taken, added = LATER.get(block_fn.api_name, (0, None))
-        if taken and len(inputs) == taken:
-            inputs.append(added)
+        optional, missing = OPTIONAL.get(block_fn.api_name, ()), len(block_fn.inputs) - len(inputs)
+        if missing in range(1, len(optional) + 1):
+            inputs += optional[-missing:]
+        elif missing:
+            raise refusal(f"Takes {len(block_fn.inputs)} inputs, received {len(inputs)}.")
         super().validate_inputs(block_fn, inputs)
 
     async def preprocess_data(self, *args: Any, **options: Any) -> list[Any]:
         try:
             processed: list[Any] = await super().preprocess_data(*args, **options)
+        except gr.Error:  # a ValueError, too
+            raise
         except InvalidPathError as error:
             raise refusal(NOT_UPLOADED) from error
-        except OSError as error:
-            raise refusal(GONE) from error
         except ValidationError as error:
             raise refusal(f"Received an input that is no uploaded file; {WRAP}.") from error
+        except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+            raise refusal(GONE) from error
         return processed
 
 

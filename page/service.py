@@ -5,6 +5,7 @@ A picture is decoded and named once, whoever asks about it and however often: an
 
 import hashlib
 import logging
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any, TypeVar
 
-from fashion_classifier import Explanation, FashionClassifier, InvalidPlaceError, Prediction, explain
+from fashion_classifier import Explanation, ExplanationError, FashionClassifier, InvalidPlaceError, Prediction, explain
 from fashion_classifier.decoding import may_take_long
 from fashion_classifier.explanations import Method, possible_methods
 from fashion_classifier.memory import give_back
@@ -35,6 +36,7 @@ DEFAULT_METHOD: Method = "perturbation"
 PREDICTED = "the answer"  # the target of an explanation unless another name is chosen
 ALL_OTHERS = "all others"  # what it is explained against, likewise
 
+TENSORFLOW_VARIABLE = "FASHION_CLASSIFIER_TENSORFLOW"  # "1": explain by methods that need it, too; a gigabyte of memory
 AT_ONCE = 3  # predictions: two cores, and one of them waits for a decoder or for Python
 SLOW, SLOW_EACH = 6, 2  # pictures that take long to decode, being decoded or waiting, of all and of one visitor
 KEPT = 2**26  # bytes of answers, and as many of explanations: those of about twenty of the largest photos
@@ -79,7 +81,7 @@ class Service:
     def __init__(self, classifier: FashionClassifier, journal: Journal, fallback: str | None = None) -> None:
         self.classifier, self.journal = classifier, journal
         self.fallback = None if fallback is None else without_folders(fallback)
-        self.methods = possible_methods(classifier.bundle)
+        self.methods = possible_methods(classifier.bundle, tensorflow=os.environ.get(TENSORFLOW_VARIABLE) == "1")
         self._predictions: Cache[Prediction] = Cache(KEPT, _bytes)
         self._garments: Cache[list[Prediction]] = Cache(KEPT, lambda found: sum(map(_bytes, found)))
         self._explanations: Cache[Explanation] = Cache(KEPT, lambda made: made.on_photo.nbytes + _bytes(made.prediction))
@@ -157,6 +159,8 @@ class Service:
             ExplanationError: Unknown names or method.
             InvalidImageError, InvalidPlaceError: As `predict`.
         """
+        if method not in self.methods:
+            raise ExplanationError(f"Unknown method {method!r:.40}; allowed here are {', '.join(self.methods)}.")
         name = None if target in (PREDICTED, None, "") else target
         other = None if against in (ALL_OTHERS, None, "") else against
         with self._explaining.place(current()):
