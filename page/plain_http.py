@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from contextvars import copy_context
 from typing import Any, TypeVar
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException as AnyHTTPException
@@ -90,7 +91,9 @@ class PlainHTTP:
         self._lane = Lane("requests", MAX_WAITING, WAITING_EACH)
         self._threads = ThreadPoolExecutor(MAX_WAITING, "plain-http")
         self._held = 0  # bytes
-        self.app = FastAPI(title="Fashion classifier", version=__version__, description=__doc__, redoc_url=None)
+        described: dict[str, Any] = {"title": "Fashion classifier", "version": __version__, "description": __doc__}
+        # its page brings its own files, and asks nobody else
+        self.app = FastAPIOffline(redoc_url=None, swagger_ui_parameters={"validatorUrl": None}, **described)
         self.app.add_api_route(
             "/predict", self.predict, methods=["POST"], response_model=Named, responses=PROBLEMS, openapi_extra=BODY
         )
