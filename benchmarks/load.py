@@ -10,14 +10,9 @@ from what `fashion_classifier.predict` says of the same picture. Without Flask t
 import argparse
 import io
 import json
-import os
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPConnection
 from importlib.util import find_spec
@@ -31,10 +26,9 @@ import numpy as np
 from gradio_client import Client, handle_file
 from PIL import Image
 
+from benchmarks.servers import PAGE, PATIENCE, ROOT, serving, warm
 from fashion_classifier import predict
 
-ROOT = Path(__file__).parent.parent
-PATIENCE = 120  # seconds, for a server to start and for a request
 Ask = Callable[[bytes], str]  # a picture -> the label that a server answers
 
 
@@ -49,17 +43,15 @@ def main() -> None:
         expected = [predict(picture).label for picture in pictures]
         print(f"{kind}: {len(pictures)} requests, {arguments.clients} clients")
         rates = {}
-        with serving("-m", "app") as url:
-            warm(url)
-            rates["plain HTTP"] = report("plain HTTP", arguments.clients, over_http(url), pictures, expected)
-        with serving("-m", "app") as url:
-            warm(url)
-            rates["queue"] = report("gradio_client", arguments.clients, through_queue(url), pictures, expected)
+        for name, way in (("plain HTTP", over_http), ("gradio_client", through_queue)):
+            with serving(*PAGE) as server:
+                warm(server.url)
+                rates[name] = report(name, arguments.clients, way(server.url), pictures, expected)
         if find_spec("flask") is None:
             print("Flask is not installed: pip install -e '.[dev]' to compare with it.")
             continue
-        with serving("-m", "benchmarks.flask_peer") as url:
-            peer = report("the Flask app", arguments.clients, of_peer(url), pictures, None)
+        with serving("-m", "benchmarks.flask_peer", port_as_argument=True) as server:
+            peer = report("the Flask app", arguments.clients, of_peer(server.url), pictures, None)
         for name, rate in rates.items():
             print(f"{name}: {rate / peer:.1f} times the Flask app's requests a second")
 
@@ -107,11 +99,6 @@ def _posting(url: str, path: str, kind: str, body: Callable[[bytes], bytes]) -> 
     return ask
 
 
-def warm(url: str) -> None:
-    """Wait until the page has loaded what explanations need, which it does in the background."""
-    Client(url, verbose=False).predict(handle_file(str(ROOT / "examples" / "coat.jpg")), api_name="/explain")
-
-
 def through_queue(url: str) -> Ask:
     """The page's queue: an upload and a call by `gradio_client`."""
     folder = TemporaryDirectory()
@@ -149,36 +136,6 @@ def report(name: str, clients: int, ask: Ask, pictures: Sequence[bytes], expecte
         line += f", {differing} of {len(expected)} answers differ from serial ones"
     print(line + (f"; the first error: {errors[0]!r}" if errors else ""), flush=True)
     return rate
-
-
-@contextmanager
-def serving(*module: str) -> Iterator[str]:
-    """A server in a process of its own, on a port that is free; its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with TemporaryDirectory() as folder:
-        environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
-        environment |= {"FASHION_CLASSIFIER_JOURNAL": f"{folder}/journal", "GRADIO_TEMP_DIR": f"{folder}/uploads"}
-        command = [sys.executable, *module, *([] if "app" in module else [str(port)])]
-        silent: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        with subprocess.Popen(command, cwd=ROOT, env=environment, **silent) as process:
-            try:
-                _await(f"http://127.0.0.1:{port}/", process)
-                yield f"http://127.0.0.1:{port}/"
-            finally:
-                process.terminate()
-
-
-def _await(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"{url}health").is_success:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.2)
-    raise SystemExit(f"The server did not start: {' '.join(map(str, process.args))}")  # type: ignore[arg-type]
 
 
 def _client_of_thread(make: Callable[[], Any]) -> Callable[[], Any]:

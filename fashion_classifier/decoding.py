@@ -40,6 +40,13 @@ MEMORY = 2 * 2**30  # bytes, of the process that decodes; 64 megapixels take one
 MAX_METADATA = 2**16  # bytes, of EXIF or XMP, as JPEG allows for a segment; their tags may share values, and multiply them
 MOST_SCANS = 24  # of a JPEG that is decoded here; encoders make about ten
 MOST_IN_ONE_CALL = 4 * 2**20  # pixels of a WebP that is decoded here
+MOST_AT_ONCE = 16 * 2**20  # pixels of any other that are; phones' usual 12 megapixels are
+HERE = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "PPM")  # formats that are
+
+LOOK = 0.1  # seconds of processor time to see in what a file holds
+LONG_FILE = 2**24  # bytes, from which on it may take long
+LONG_PLAIN_FILE = 2**20  # bytes, likewise of formats that Pillow may decode in Python
+MOST_CHUNKS = 10_000  # of a PNG that is decoded here; encoders make one for each 8 kB
 
 HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}  # of files coded with HEVC, ISO/IEC 23008-12
 AVIF_BRANDS = {b"avif", b"avis"}
@@ -61,10 +68,24 @@ def decode(data: bytes) -> Upright:
             than `MAX_PIXELS`; the message tells what the file is or has, without its subject and the full stop.
     """
     if not _is_heavy(data):
-        image, size = _open(data, _Watched(data), ("JPEG", "PNG", "WEBP", "GIF", "BMP", "PPM"))
-        if image.format != "WEBP" or image.width * image.height <= MOST_IN_ONE_CALL:
+        image, size = _open(data, _Watched(data, SECONDS), HERE)
+        if not _is_large(image, size):
             return straightened(image, size)
     return _decode_alone(data)
+
+
+def may_take_long(data: bytes) -> bool:
+    """Whether decoding a file may take more than half a second or 200 MB, as far as a short look at it tells.
+
+    Who answers several people lets such files wait for each other, and nobody else for them.
+    """
+    if _is_heavy(data) or (data.startswith((b"BM", b"P")) and len(data) > LONG_PLAIN_FILE):
+        return True
+    file = _Watched(data, LOOK)
+    try:
+        return _is_large(*_open(data, file, HERE))
+    except ValueError:  # what is no picture is refused at once, unless that took long
+        return file.ran_out
 
 
 def straightened(image: Image.Image, size: Size | None = None) -> Upright:
@@ -132,11 +153,30 @@ def _brands(data: bytes) -> set[bytes]:
 
 
 def _is_heavy(data: bytes) -> bool:
-    """Whether the file may take long, or much memory, without a chance to stop it here."""
+    """Whether the file may take long, or much memory, without a chance to stop it here, or so that other threads notice."""
+    if len(data) > LONG_FILE or _has_many_chunks(data):
+        return True
     if data.startswith(b"\xff\xd8"):
         many = data.count(SCAN) > MOST_SCANS or data.count(EXIF) > 1  # Pillow joins the segments
         return many or any(marker in data for marker in ARITHMETIC)
     return data.startswith(TIFF_STARTS) or not (HEIC_BRANDS | AVIF_BRANDS).isdisjoint(_brands(data))
+
+
+def _has_many_chunks(data: bytes) -> bool:
+    """Whether it is a PNG of so many parts that reading them all takes long."""
+    position, chunks = 8, 0
+    while data.startswith(b"\x89PNG") and position < len(data) and chunks <= MOST_CHUNKS:
+        position += 12 + int.from_bytes(data[position : position + 4])
+        chunks += 1
+    return chunks > MOST_CHUNKS
+
+
+def _is_large(image: Image.Image, size: Size) -> bool:
+    """Whether a picture that was opened takes much memory, or long in one call; `size` is that before it was reduced."""
+    if image.format == "WEBP":
+        return image.width * image.height > MOST_IN_ONE_CALL
+    width, height = size if "progressive" in image.info else image.size  # the decoder holds all of a progressive JPEG
+    return width * height > MOST_AT_ONCE
 
 
 class _OutOfTimeError(Exception):
@@ -144,14 +184,16 @@ class _OutOfTimeError(Exception):
 
 
 class _Watched(io.BytesIO):
-    """A file that gives no more once its reader has taken `SECONDS` of processor time."""
+    """A file that gives no more once its reader has taken so many seconds of processor time."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, seconds: float) -> None:
         super().__init__(data)
-        self._end = time.thread_time() + SECONDS
+        self.ran_out = False
+        self._end = time.thread_time() + seconds
 
     def read(self, size: int | None = -1, /) -> bytes:
         if time.thread_time() > self._end:
+            self.ran_out = True
             raise _OutOfTimeError
         return super().read(size)
 
@@ -283,9 +325,10 @@ def _decode_alone(data: bytes) -> Upright:
     try:
         if child.returncode:
             raise ValueError(f"exit status {child.returncode}, {last_line or 'without a word'}")
-        header, _, pixels = child.stdout.partition(b"\n")
-        mode, *sides = header.decode("ascii").split()
+        end = child.stdout.index(b"\n")
+        mode, *sides = child.stdout[:end].decode("ascii").split()
         width, height, whole_width, whole_height = map(int, sides)
+        pixels = memoryview(child.stdout)[end + 1 :]  # may be 256 MB, which are not copied
         return Image.frombytes(mode, (width, height), pixels), (whole_width, whole_height)
     except ValueError as error:
         raise ValueError(f"cannot be decoded, the decoder failed: {error}") from error

@@ -176,13 +176,18 @@ def explain(
     return Explanation(prediction, target, against, method, layer, 0, None, raw, on_photo, heatmap)
 
 
-def possible_methods(bundle: Bundle) -> tuple[Method, ...]:
-    """What `explain` can do here with a bundle: fewer methods without TensorFlow, or without the bundle's Keras files."""
+def possible_methods(bundle: Bundle, *, tensorflow: bool = True) -> tuple[Method, ...]:
+    """What `explain` can do here with a bundle: fewer methods without TensorFlow, or without the bundle's Keras files.
+
+    Args:
+        bundle: The model.
+        tensorflow: Whether it may be loaded where it is there, which takes about a gigabyte of memory.
+    """
     explained = [expert.explained for expert in bundle.manifest.experts.values()]
     members = [member for member in explained if member is not None]
     if len(members) < len(explained):
         return ("perturbation",)
-    loaded = all(importlib.util.find_spec(name) for name in ("tensorflow", "tf_keras_vis"))
+    loaded = tensorflow and all(importlib.util.find_spec(name) for name in ("tensorflow", "tf_keras_vis"))
     if loaded and all((bundle.path / member.keras).is_file() for member in members):
         return METHODS
     return ("perturbation", "gradcam") if all(member.evidence for member in members) else ("perturbation",)

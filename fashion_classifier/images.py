@@ -31,6 +31,7 @@ is taken as its array.
 """
 
 MAX_BYTES = 8 * MAX_PIXELS + 2**20  # of a file: four channels of 16 bits, uncompressed, and what stands before them
+ROWS = 256  # of a picture of 16 bits, to convert at once
 PIECE = 2**20  # bytes, to read at once of a file that does not tell its size
 HALF_SEEN = 127  # opacity above which a pixel is what a transparent picture shows
 NEARLY_WHITE, ALL_WHITE = 250, 0.95  # of all channels; share of what it shows from which on it would vanish on white
@@ -173,11 +174,15 @@ def _to_8_bit(image: Image.Image, name: str) -> Image.Image:
             raise InvalidImageError(
                 f"{name} has mode {image.mode} and values from {values.min()} to {values.max()}, outside 16 bits.", ACCEPTED
             )
-        levels, rest = np.divmod(values, 257)  # 65535 = 255 x 257
-        levels += rest > 128  # rounds; float arithmetic would take several times the memory
-        if "transparency" in image.info:  # the one gray value that is transparent
-            levels[values == image.info["transparency"]] = 255
-        return Image.fromarray(levels.astype(np.uint8))
+        levels = np.empty(values.shape, np.uint8)
+        for row in range(0, len(values), ROWS):  # of 64 megapixels all at once would take several hundred MB
+            some = values[row : row + ROWS]
+            quotients, rest = np.divmod(some, 257)  # 65535 = 255 x 257
+            quotients += rest > 128  # rounds
+            if "transparency" in image.info:  # the one gray value that is transparent
+                quotients[some == image.info["transparency"]] = 255
+            levels[row : row + ROWS] = quotients
+        return Image.fromarray(levels)
     return _from_array(np.asarray(image), name) if image.mode == "F" else image
 
 

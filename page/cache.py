@@ -27,14 +27,12 @@ class Cache(Generic[V]):
             future = self._futures.setdefault(key, Future())
             if key in self._sizes:
                 self._sizes.move_to_end(key)
-        if found is None:
-            self._fill(key, future, make)
-        return future.result()
-
-    def peek(self, key: Hashable) -> V | None:
-        """The value of a key that is made."""
-        with self._lock:
-            return self._futures[key].result() if key in self._sizes else None
+        try:
+            if found is None:
+                self._fill(key, future, make)
+            return future.result()
+        finally:
+            del future, found  # an error holds this frame, which would hold the error, and what it is about
 
     def _fill(self, key: Hashable, future: Future[V], make: Callable[[], V]) -> None:
         try:
@@ -43,6 +41,7 @@ class Cache(Generic[V]):
             with self._lock:
                 del self._futures[key]
             future.set_exception(error)
+            del future  # as above
             raise
         future.set_result(value)
         with self._lock:

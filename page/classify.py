@@ -8,7 +8,6 @@ from PIL import Image
 
 from fashion_classifier import LABELS
 from fashion_classifier.explanations import Method
-from fashion_classifier.images import load_image, load_sized
 from fashion_classifier.monitoring import NONE_OF_THE_TEN
 from fashion_classifier.places import reduced_point
 from page import drawings
@@ -17,7 +16,6 @@ from page.endpoints import EXPLANATIONS, PREDICTIONS
 from page.models import examples
 from page.payloads import Payload, PictureData, is_not_shown, read, refusal, told
 from page.service import ALL_OTHERS, DEFAULT_METHOD, METHOD_NAMES, PREDICTED, Meant, Service
-from page.visitors import visitor
 from page.words import NO_NAME, bars, map_sentence, provenance, reason, second, verdict
 
 Answered = tuple[str, str, Meant]
@@ -156,7 +154,7 @@ class ClassifyTab:
         if not is_not_shown(image):
             return gr.skip()
         with told():
-            return Image.fromarray(load_image(read(image)))
+            return Image.fromarray(self.service.predict(read(image)).image.photo)
 
     def show_nothing(self) -> Shown:
         """Neither an answer nor a reason."""
@@ -219,9 +217,9 @@ class ClassifyTab:
         if image is None:
             return {self.verdict: gr.skip()}
         with told():
-            photo, size = load_sized(read(image))
-        drawn = drawings.at_least(Image.fromarray(photo)).size
-        point = reduced_point(tuple(tap.index), drawn, size)
+            main = self.service.predict(read(image)).image
+        drawn = drawings.at_least(Image.fromarray(main.photo)).size
+        point = reduced_point(tuple(tap.index), drawn, main.size)
         return self.show_prediction(image, point, outlines) | {self.garments: None}
 
     def show_explanation(
@@ -231,7 +229,6 @@ class ClassifyTab:
         target: str,
         against: str,
         method: Method,
-        request: gr.Request | None = None,
     ) -> Iterator[Shown]:
         """The heat map and a sentence on it; of the method that takes longest a coarse map first."""
         if image is None or answered is None or is_not_shown(image):
@@ -243,7 +240,7 @@ class ClassifyTab:
                 yield {self.overlay: None, self.comment: NO_NAME}
                 return
             for looks in (COARSE, None) if method == "perturbation" else (None,):
-                explanation = self.service.explain(picture, meant, target, against, method, looks, visitor(request))
+                explanation = self.service.explain(picture, meant, target, against, method, looks)
                 drawn = drawings.at_least(explanation.overlay())
                 yield {self.overlay: drawn, self.comment: map_sentence(explanation) if looks is None else gr.skip()}
 

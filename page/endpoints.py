@@ -16,17 +16,19 @@ from pydantic import ValidationError
 from fashion_classifier import FashionClassifierError
 from fashion_classifier.explanations import Method
 from fashion_classifier.places import Point
-from page.payloads import NOT_UPLOADED, WRAP, Payload, read, refusal, told
-from page.service import ALL_OTHERS, DEFAULT_METHOD, PREDICTED, Service
-from page.visitors import visitor
+from page.limits import BusyError
+from page.payloads import GONE, NOT_UPLOADED, WRAP, Payload, read, refusal, told
+from page.service import ALL_OTHERS, AT_ONCE, DEFAULT_METHOD, PREDICTED, SLOW, Service
+from page.visitors import address, asking
 from page.words import sentence
 
-PREDICTIONS: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 3}  # two cores, and one waits for a file
+# as many as the service lets in of those that take long, and as many as it answers at once
+PREDICTIONS: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": AT_ONCE + SLOW}
 MANY: dict[str, Any] = {"concurrency_id": "many", "concurrency_limit": 1}  # so that single pictures find a place
 MOST_FILES = 100
 # apart from predictions, which must not wait for them. As many as the service lets in, so that none waits in the queue
 EXPLANATIONS: dict[str, Any] = {"concurrency_id": "explanation", "concurrency_limit": 16}
-LATER = {"predict": (1, None), "explain": (3, ALL_OTHERS)}  # inputs that there were at first, and what the next one is without
+OPTIONAL = {"predict": (None,), "explain": (PREDICTED, DEFAULT_METHOD, ALL_OTHERS)}  # what the last inputs are without
 
 
 class Endpoints:
@@ -98,14 +100,13 @@ class Endpoints:
         target: str = PREDICTED,
         method: Method = DEFAULT_METHOD,
         against: str = ALL_OTHERS,
-        request: gr.Request | None = None,
     ) -> tuple[Image.Image, dict[str, Any]]:
         """Show what in a picture speaks for a name.
 
         Args:
             image: A picture file, as for /predict.
             target: One of the ten names, or "the answer" for the predicted one.
-            method: perturbation, gradcam, or, where TensorFlow is there, gradcam++, scorecam, layercam or smoothgrad.
+            method: perturbation or gradcam; where the server's owner chose so gradcam++, scorecam, layercam or smoothgrad.
             against: Another of the ten names, to show what speaks for the target rather than for it; or "all others".
 
         Returns:
@@ -118,7 +119,7 @@ class Endpoints:
         picture = read(image)
         with told():
             answer = self.service.answer(picture)
-            explanation = self.service.explain(picture, None, target, against, method, visitor=visitor(request))
+            explanation = self.service.explain(picture, None, target, against, method)
         return explanation.overlay(), {
             "target": explanation.target,
             "against": explanation.against,
@@ -135,7 +136,7 @@ class Endpoints:
         file = image.get("orig_name") or Path(image.get("path") or "").name
         try:
             answer = self.service.answer(read(image))
-        except (FashionClassifierError, gr.Error) as error:
+        except (FashionClassifierError, BusyError, gr.Error) as error:
             return {"file": file, "error": sentence(error)}
         return {"file": file, "error": None} | self.service.to_dict(answer.prediction)
 
@@ -148,21 +149,39 @@ class PointField(gr.JSON):
 
 
 class Page(gr.Blocks):
-    """Blocks whose endpoints may be called without what they take since later, and that say what a wrong path is."""
+    """Blocks whose endpoints may be called without what has a default, that say what a wrong input is, and whose functions
+    can tell who calls them."""
+
+    async def call_function(
+        self, block_fn: Any, processed_input: list[Any], iterator: Any = None, requests: Any = None, *more: Any, **options: Any
+    ) -> dict[str, Any]:
+        request = requests[0] if isinstance(requests, list) else requests
+        visitor = "" if request is None else address(request.headers, request.client.host if request.client else "")
+        with asking(visitor):
+            called: dict[str, Any] = await super().call_function(
+                block_fn, processed_input, iterator, requests, *more, **options
+            )
+        return called
 
     def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
-        taken, added = LATER.get(block_fn.api_name, (0, None))
-        if taken and len(inputs) == taken:
-            inputs.append(added)
+        optional, missing = OPTIONAL.get(block_fn.api_name, ()), len(block_fn.inputs) - len(inputs)
+        if missing in range(1, len(optional) + 1):
+            inputs += optional[-missing:]
+        elif missing:
+            raise refusal(f"Takes {len(block_fn.inputs)} inputs, received {len(inputs)}.")
         super().validate_inputs(block_fn, inputs)
 
     async def preprocess_data(self, *args: Any, **options: Any) -> list[Any]:
         try:
             processed: list[Any] = await super().preprocess_data(*args, **options)
+        except gr.Error:  # a ValueError, too
+            raise
         except InvalidPathError as error:
             raise refusal(NOT_UPLOADED) from error
         except ValidationError as error:
             raise refusal(f"Received an input that is no uploaded file; {WRAP}.") from error
+        except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+            raise refusal(GONE) from error
         return processed
 
 

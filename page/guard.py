@@ -4,11 +4,13 @@ the headers that keep browsers careful. ASGI."""
 import ipaddress
 import os
 import re
+from collections import Counter
 from collections.abc import MutableMapping
 from http import HTTPStatus
+from operator import itemgetter
 from typing import Any
 
-from gradio.queueing import Queue
+from gradio.queueing import Event, Queue
 from gradio.route_utils import FnIndexInferError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -38,6 +40,9 @@ HEADERS = {
     # a Space is shown in a frame of the Hub's
     "Content-Security-Policy": "frame-ancestors 'self' https://huggingface.co https://*.hf.space; object-src 'none'",
 }
+DOCS = "/v1/docs"
+# of the page that describes plain HTTP: its script stands in it, and nothing comes from elsewhere
+DOCS_POLICY = f"{HEADERS['Content-Security-Policy']}; default-src 'self' 'unsafe-inline' data:"
 
 
 class TooLargeError(Exception):
@@ -63,6 +68,8 @@ class Guard:
             if message["type"] == "http.response.start":
                 started = True
                 headers = MutableHeaders(scope=message)
+                if scope["path"] == DOCS:
+                    headers["Content-Security-Policy"] = DOCS_POLICY
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
@@ -85,6 +92,8 @@ class Guard:
         counted = self._counted(scope, receive) if scope["path"].rstrip("/") == UPLOAD else receive
         try:
             await self._app({**scope, "headers": self._believed(headers)}, counted, send_with_headers)
+            if JOIN.match(scope["path"]):
+                self._let_visitors_take_turns()
         except Exception as error:
             answer = _answer(scope["path"], error)
             if answer is None or started:
@@ -94,8 +103,17 @@ class Guard:
     def _waiting(self, visitor: str) -> int:
         """How many calls of a visitor wait in Gradio's queue."""
         queues = self._queue.event_queue_per_concurrency_id.values()
-        clients = [event.request for queue in queues for event in queue.queue]
-        return sum(address(client.headers, _host(client.scope)) == visitor for client in clients)
+        return sum(_caller(event) == visitor for queue in queues for event in queue.queue)
+
+    def _let_visitors_take_turns(self) -> None:
+        """Put the first call of each visitor before anybody's second one, and so on."""
+        for queue in self._queue.event_queue_per_concurrency_id.values():
+            before: Counter[str] = Counter()
+            ranks = []
+            for event in queue.queue:
+                ranks.append(before[_caller(event)])
+                before[_caller(event)] += 1
+            queue.queue[:] = [event for _, event in sorted(zip(ranks, queue.queue, strict=True), key=itemgetter(0))]
 
     def _counted(self, scope: Scope, receive: Receive) -> Receive:
         """What arrives as an upload, as far as it is taken."""
@@ -129,6 +147,11 @@ class Guard:
         if not self._space or forwarded not in (None, *self._space.split(",")):
             dropped |= {b"x-forwarded-host", b"x-forwarded-proto"}
         return [(name, value) for name, value in headers.raw if name not in dropped]
+
+
+def _caller(event: Event) -> str:
+    """The address that a call in Gradio's queue comes from."""
+    return address(event.request.headers, _host(event.request.scope))
 
 
 def _host(scope: MutableMapping[str, Any]) -> str:

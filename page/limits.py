@@ -1,9 +1,9 @@
-"""How much is taken at once: more is refused at once, with a word on when to come back, and no visitor takes all."""
+"""How much is taken at once: more waits, or is refused at once with a word on when to come back; no visitor takes all."""
 
-from collections import Counter
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
+from threading import Event, Lock
 
 RETRY = 5  # seconds after which there is mostly room again
 
@@ -51,3 +51,38 @@ class Lane:
             with self._lock:
                 self._inside[visitor] -= 1
                 self._inside += Counter()  # forgets who has none left
+
+
+class Turns:
+    """A number of calls that run at once. Of those that wait the visitors take turns, whoever has how many."""
+
+    def __init__(self, at_once: int) -> None:
+        self._free = at_once
+        self._waiting: OrderedDict[str, deque[Event]] = OrderedDict()  # of each visitor; whose turn is next comes first
+        self._lock = Lock()
+
+    @contextmanager
+    def turn(self, visitor: str) -> Iterator[None]:
+        """Wait until this call is one of those that run."""
+        mine = Event()
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                mine.set()
+            else:
+                self._waiting.setdefault(visitor, deque()).append(mine)
+        mine.wait()
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        with self._lock:
+            if not self._waiting:
+                self._free += 1
+                return
+            visitor, calls = self._waiting.popitem(last=False)
+            calls.popleft().set()
+            if calls:
+                self._waiting[visitor] = calls  # at the end

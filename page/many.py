@@ -13,6 +13,7 @@ from PIL import Image
 from fashion_classifier import LABELS, FashionClassifierError, Prediction
 from page.archives import ArchiveError, is_archive, unpacked
 from page.endpoints import MANY, MOST_FILES
+from page.limits import BusyError
 from page.payloads import Payload, read, refusal
 from page.service import Service
 from page.words import sentence, verdict
@@ -79,7 +80,7 @@ class ManyTab:
                 return
             try:
                 yield file, self.service.answer(content).prediction if isinstance(content, bytes) else str(content)
-            except FashionClassifierError as error:
+            except (FashionClassifierError, BusyError) as error:
                 yield file, sentence(error)
 
 

@@ -23,6 +23,7 @@ NOT_SHOWN = (b"II*\0", b"MM\0*", *(b"P%d" % kind for kind in range(1, 7)))  # by
 MAX_DATA_URL = 20_000_000  # characters, three quarters as many bytes; uploads have max_file_size
 
 WRAP = "wrap the file's path in gradio_client.handle_file"
+GONE = "The picture is no longer on the server; upload it again."
 NOT_UPLOADED = f"Received a path that was not uploaded; {WRAP}."
 
 
@@ -66,7 +67,7 @@ def read(image: Payload | None) -> bytes:
         try:
             return Path(path).read_bytes()
         except (OSError, ValueError) as error:
-            raise refusal("The picture is no longer on the server; upload it again.") from error
+            raise refusal(GONE) from error
     return _decoded(image.get("url") or "")
 
 

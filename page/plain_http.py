@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from contextvars import copy_context
 from typing import Any, TypeVar
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException as AnyHTTPException
@@ -19,13 +21,12 @@ from fashion_classifier import FashionClassifierError, __version__
 from fashion_classifier.places import Point
 from page.limits import RETRY, BusyError, Lane
 from page.service import Service
-from page.visitors import address
+from page.visitors import address, asking
 from page.words import sentence
 
 MAX_BYTES = 50_000_000  # of a picture's file, as on the page
 MAX_WAITING, WAITING_EACH = 100, 40  # calls that run or wait, of all and of one visitor
 HELD = 2**28  # bytes of pictures that wait, of all visitors
-THREADS = 3  # two cores, and one thread that decodes meanwhile
 SECONDS = 30  # for a picture to arrive in
 PICTURE = {"type": "string", "format": "binary"}
 BODY = {
@@ -83,14 +84,16 @@ def routes(service: Service) -> list[BaseRoute]:
 
 
 class PlainHTTP:
-    """The routes under /v1. Pictures are named by threads of their own, so that nothing else of the server waits for them."""
+    """The routes under /v1. Each request has a thread in which it waits for its turn, so that nothing else waits for it."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
         self._lane = Lane("requests", MAX_WAITING, WAITING_EACH)
-        self._threads = ThreadPoolExecutor(THREADS, "plain-http")
+        self._threads = ThreadPoolExecutor(MAX_WAITING, "plain-http")
         self._held = 0  # bytes
-        self.app = FastAPI(title="Fashion classifier", version=__version__, description=__doc__, redoc_url=None)
+        described: dict[str, Any] = {"title": "Fashion classifier", "version": __version__, "description": __doc__}
+        # its page brings its own files, and asks nobody else
+        self.app = FastAPIOffline(redoc_url=None, swagger_ui_parameters={"validatorUrl": None}, **described)
         self.app.add_api_route(
             "/predict", self.predict, methods=["POST"], response_model=Named, responses=PROBLEMS, openapi_extra=BODY
         )
@@ -129,7 +132,9 @@ class PlainHTTP:
         visitor = address(request.headers, request.client.host if request.client else "")
         with self._lane.place(visitor):
             async with self._received(request) as picture:
-                return await asyncio.get_running_loop().run_in_executor(self._threads, answer, picture)
+                with asking(visitor):
+                    context = copy_context()
+                return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, answer, picture)
 
     @asynccontextmanager
     async def _received(self, request: Request) -> AsyncIterator[bytes]:

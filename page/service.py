@@ -5,18 +5,23 @@ A picture is decoded and named once, whoever asks about it and however often: an
 
 import hashlib
 import logging
+import os
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
-from fashion_classifier import Explanation, FashionClassifier, InvalidPlaceError, Prediction, explain
+from fashion_classifier import Explanation, ExplanationError, FashionClassifier, InvalidPlaceError, Prediction, explain
+from fashion_classifier.decoding import may_take_long
 from fashion_classifier.explanations import Method, possible_methods
+from fashion_classifier.memory import give_back
 from fashion_classifier.monitoring import Journal
 from fashion_classifier.places import Point
 from page.cache import Cache
-from page.limits import Lane
+from page.limits import Lane, Turns
+from page.visitors import current
 from page.words import verdict, without_folders
 
 METHOD_NAMES: dict[Method, str] = {
@@ -31,12 +36,17 @@ DEFAULT_METHOD: Method = "perturbation"
 PREDICTED = "the answer"  # the target of an explanation unless another name is chosen
 ALL_OTHERS = "all others"  # what it is explained against, likewise
 
+TENSORFLOW_VARIABLE = "FASHION_CLASSIFIER_TENSORFLOW"  # "1": explain by methods that need it, too; a gigabyte of memory
+AT_ONCE = 3  # predictions: two cores, and one of them waits for a decoder or for Python
+SLOW, SLOW_EACH = 6, 2  # pictures that take long to decode, being decoded or waiting, of all and of one visitor
 KEPT = 2**26  # bytes of answers, and as many of explanations: those of about twenty of the largest photos
 EXPLANATIONS, EXPLANATIONS_EACH = 12, 3  # that run or wait, of all and of one visitor
 OPEN_EVENTS = 10_000  # answers that can still be corrected
 
 Meant = Point | int | None
 """Which garment of a picture: the one at a point, the one of that number in the list of all, or the main one."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -71,11 +81,13 @@ class Service:
     def __init__(self, classifier: FashionClassifier, journal: Journal, fallback: str | None = None) -> None:
         self.classifier, self.journal = classifier, journal
         self.fallback = None if fallback is None else without_folders(fallback)
-        self.methods = possible_methods(classifier.bundle)
+        self.methods = possible_methods(classifier.bundle, tensorflow=os.environ.get(TENSORFLOW_VARIABLE) == "1")
         self._predictions: Cache[Prediction] = Cache(KEPT, _bytes)
         self._garments: Cache[list[Prediction]] = Cache(KEPT, lambda found: sum(map(_bytes, found)))
         self._explanations: Cache[Explanation] = Cache(KEPT, lambda made: made.on_photo.nbytes + _bytes(made.prediction))
-        self._explaining, self._turn = Lane("explanations", EXPLANATIONS, EXPLANATIONS_EACH), Lock()
+        self._predicting = Turns(AT_ONCE)
+        self._decoding, self._decoder = Lane("pictures that take long to decode", SLOW, SLOW_EACH), Turns(1)
+        self._explaining, self._explainer = Lane("explanations", EXPLANATIONS, EXPLANATIONS_EACH), Turns(1)
         self._open: OrderedDict[str, bool] = OrderedDict()  # event to whether it was corrected with a picture
         self._closed_lock = Lock()
 
@@ -87,6 +99,7 @@ class Service:
             meant: Which garment.
 
         Raises:
+            BusyError: It takes long to decode, and so many such wait already, of all visitors or of this one.
             InvalidImageError: The picture cannot be read.
             InvalidPlaceError: The point is none in this picture, or there is no garment of that number.
         """
@@ -94,15 +107,17 @@ class Service:
             return self._numbered(picture, meant)
         key = _digest(picture)
         if meant is None:
-            return self._predictions.get(key, lambda: self.classifier.predict(picture))
-        main = self._predictions.peek(key)  # whose photo is decoded
-        source = picture if main is None else main.image
-        return self._predictions.get((key, repr(meant)), lambda: self.classifier.predict(source, at=meant))
+            return self._predictions.get(key, lambda: self._decoded(picture))
+        image = self.predict(picture).image
+        return self._predictions.get(
+            (key, repr(meant)), lambda: self._in_turn(lambda: self.classifier.predict(image, at=meant))
+        )
 
     def garments(self, picture: bytes) -> list[Prediction]:
         """Name every garment in a picture, the most prominent first; raises as `predict`."""
         main = self.predict(picture)
-        return self._garments.get(_digest(picture), lambda: self.classifier.find_garments(main.image))
+        find = self.classifier.find_garments
+        return self._garments.get(_digest(picture), lambda: self._in_turn(lambda: find(main.image)))
 
     def answer(self, picture: bytes, meant: Meant = None) -> Answer:
         """As `predict`, written down in the journal; that it cannot be written stops no answer."""
@@ -128,7 +143,6 @@ class Service:
         against: str | None = None,
         method: Method = DEFAULT_METHOD,
         looks: int | None = None,
-        visitor: str = "",
     ) -> Explanation:
         """Show what in a picture speaks for a name. One is made at a time: predictions need the cores, too.
 
@@ -139,16 +153,17 @@ class Service:
             against: Another one, to show what speaks for the target rather than for it; None, "" or `ALL_OTHERS` for none.
             method: One of `methods`.
             looks: As for `fashion_classifier.explain`.
-            visitor: Who asks.
 
         Raises:
             BusyError: So many wait already, of all visitors or of this one.
             ExplanationError: Unknown names or method.
             InvalidImageError, InvalidPlaceError: As `predict`.
         """
+        if method not in self.methods:
+            raise ExplanationError(f"Unknown method {method!r:.40}; allowed here are {', '.join(self.methods)}.")
         name = None if target in (PREDICTED, None, "") else target
         other = None if against in (ALL_OTHERS, None, "") else against
-        with self._explaining.place(visitor):
+        with self._explaining.place(current()):
             prediction = self.predict(picture, meant)
             key = _digest(picture), repr(meant), name, other, repr(method), looks
             options = {"target": name, "against": other, "method": method, "looks": looks}
@@ -214,9 +229,26 @@ class Service:
             raise InvalidPlaceError(f"There is no garment {number} among {len(found)}", self.predict(picture).image.size)
         return found[number]
 
+    def _decoded(self, picture: bytes) -> Prediction:
+        """The answer on a picture. What takes long waits for its like alone: it keeps no other visitor from a turn."""
+        if not may_take_long(picture):
+            return self._in_turn(lambda: self.classifier.predict(picture))
+        with self._decoding.place(current()), self._decoder.turn(current()):
+            try:
+                return self.classifier.predict(picture)
+            finally:
+                give_back()
+
+    def _in_turn(self, ask: Callable[[], T]) -> T:
+        with self._predicting.turn(current()):
+            return ask()
+
     def _explained(self, prediction: Prediction, options: dict[str, Any]) -> Explanation:
-        with self._turn:
-            return explain(prediction, **options)
+        with self._explainer.turn(current()):
+            try:
+                return explain(prediction, **options)
+            finally:
+                give_back()
 
 
 def _digest(picture: bytes) -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from fashion_classifier.memory import give_back
 from page.limits import BusyError
 
 QUOTA = 2**31  # bytes of the folder
@@ -72,6 +73,7 @@ class Uploads:
         async def sweep() -> None:
             while True:
                 await asyncio.to_thread(self.sweep)
+                await asyncio.to_thread(give_back)  # what large requests took
                 await asyncio.sleep(EVERY)
 
         task = asyncio.create_task(sweep())

@@ -8,13 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from fashion_classifier import Bundle, predict
+from fashion_classifier import Bundle, explain, find_garments, predict
 from fashion_classifier.bundle import DEFAULT_MODEL
 from page.about import about, address
 
 COAT = Path("examples/coat.jpg")
+MODULES = Path(__file__).parent.parent / "node_modules"
+CLIENT = MODULES / "@gradio" / "client"
 
 
 @pytest.fixture
@@ -40,6 +43,26 @@ def test_javascript(snippets: dict[str, str], tmp_path: Path) -> None:
         pytest.skip("no Node")
     (tmp_path / "ask.mjs").write_text(snippets["js"])
     assert run(["node", "ask.mjs"], tmp_path).strip() == predict(COAT).label
+
+
+@pytest.mark.skipif(
+    not (MODULES / "@gradio" / "client").is_dir(), reason="no @gradio/client: npm install --no-save @gradio/client@2"
+)
+def test_javascript_through_the_queue(snippets: dict[str, str], outfit: Path, tmp_path: Path) -> None:
+    shutil.copy(outfit, tmp_path / "picture.jpg")
+    (tmp_path / "node_modules").symlink_to(MODULES)
+    snippet, shown = snippets["javascript"], "console.log(JSON.stringify([answer, garments, reason]));"
+    assert "process.exit()" in snippet
+    (tmp_path / "ask.mjs").write_text(snippet.replace("process.exit()", f"{shown} process.exit()"))
+    words, everything = run(["node", "ask.mjs"], tmp_path).splitlines()
+    answer, garments, reason = json.loads(everything)
+    expected, found = predict(outfit), find_garments(outfit)
+    explanation = explain(expected, target="Coat", method="gradcam")
+    assert words.startswith(f"{expected.label} {len(found)} http")
+    assert words.endswith(explanation.sentence)
+    assert {key: answer[key] for key in expected.to_dict()} == expected.to_dict()
+    assert [garment["probabilities"] for garment in garments] == [garment.probabilities for garment in found]
+    np.testing.assert_allclose(reason["heatmap"], explanation.heatmap, atol=1e-4)
 
 
 def test_python(snippets: dict[str, str], tmp_path: Path) -> None:

@@ -106,11 +106,18 @@ def test_no_pixel_is_changed_on_the_way(client: Client, image: Image.Image, tmp_
 
 def test_explain(client: Client) -> None:
     path = "examples/dress.jpg"
-    overlay, answer = client.predict(handle_file(path), target="Coat", method="gradcam++", api_name="/explain")
-    expected = explain(predict(path), target="Coat", method="gradcam++")
+    overlay, answer = client.predict(handle_file(path), target="Coat", method="gradcam", api_name="/explain")
+    expected = explain(predict(path), target="Coat", method="gradcam")
     np.testing.assert_array_equal(np.asarray(Image.open(overlay)), np.asarray(expected.overlay()))
     np.testing.assert_allclose(answer["heatmap"], expected.heatmap, atol=1e-4)
-    assert (answer["target"], answer["method"], answer["empty"]) == ("Coat", "gradcam++", False)
+    assert (answer["target"], answer["method"], answer["empty"]) == ("Coat", "gradcam", False)
+
+
+def test_methods_that_need_tensorflow_are_the_owners_choice(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AppError, match=r"^Unknown method 'scorecam'; allowed here are perturbation, gradcam\.$"):
+        client.predict(handle_file("examples/dress.jpg"), method="scorecam", api_name="/explain")
+    monkeypatch.setenv("FASHION_CLASSIFIER_TENSORFLOW", "1")
+    assert "scorecam" in service_of().methods
 
 
 def test_explain_needs_only_a_picture(client: Client) -> None:

@@ -208,7 +208,7 @@ def test_explanations_of_one_visitor_are_few_at_once(http: httpx.Client, monkeyp
     picture = {"path": path, "meta": {"_type": "gradio.FileData"}}
     events = []
     for target in ("Bag", "Coat") * 10:
-        joined = http.post("gradio_api/call/explain", json={"data": [picture, target, "scorecam"]})
+        joined = http.post("gradio_api/call/explain", json={"data": [picture, target, "perturbation"]})
         events.append(joined.raise_for_status().json()["event_id"])
     assert http.post("v1/predict", content=DRESS).json()["label"] == "Dress"
     named = http.post("gradio_api/call/predict", json={"data": [picture]}).json()["event_id"]

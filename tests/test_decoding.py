@@ -91,7 +91,7 @@ LONG: dict[
     str, Callable[[int], bytes]
 ] = {  # the makers of files whose decoding takes long, each with a number that says how long
     "JPEG of segments": lambda n: jpeg_of_segments(0xE9, b"", n),
-    "PNG of texts": lambda n: png_of_chunks(b"tEXt", b"a\0b", n),
+    "PNG of texts": lambda n: png_of_chunks(b"tEXt", b"a\0b", n // 11),
     "GIF of comments": lambda n: gif_of_comments(n // 20),
     "BMP of runs": lambda n: bmp_of_runs(int(n**0.5)),
     "PPM of comments": lambda n: b"P6" + b"\n#" * n + b"\n30 30\n255\n" + bytes(2700),
@@ -105,6 +105,7 @@ def test_what_takes_long_is_stopped(kind: str, monkeypatch: pytest.MonkeyPatch) 
     """By a clock on which each look takes a second: there are looks all along, and hardly any once the time is up."""
     looks = itertools.count()
     monkeypatch.setattr(decoding, "SECONDS", 30)
+    monkeypatch.setattr(decoding, "LONG_FILE", 2**30)  # would be decoded elsewhere
     monkeypatch.setattr(decoding, "time", SimpleNamespace(thread_time=lambda: next(looks)))
     assert refusal(LONG[kind](100_000)) == "The data takes more than 30 seconds to decode."
     assert next(looks) < 40
@@ -127,6 +128,26 @@ def test_a_large_picture_in_one_call_is_decoded_elsewhere(monkeypatch: pytest.Mo
     np.testing.assert_allclose(pixels[100, 100], (0, 0, 255), atol=3)
     monkeypatch.setattr("sys.executable", None)
     assert "there is no Python program to start" in refusal(data)
+
+
+def test_what_may_take_long_is_seen_at_once() -> None:
+    """By what takes a hundred milliseconds at most, of which the file itself is made beforehand."""
+    long = {
+        "HEIC": SHIRT,
+        "TIFF": encode(Image.new("L", (30, 30)), "TIFF"),
+        "scans": jpeg_of_scans(80, 100),
+        "progressive": encode(Image.new("L", (5000, 4000)), "JPEG", progressive=True, quality=1),
+        "pixels": encode(Image.new("1", (5000, 4000)), "PNG"),
+        "WebP": encode(Image.new("L", (2100, 2100)), "WEBP"),
+        "chunks": png_of_chunks(b"tEXt", b"a\0b", 10_001),
+        "digits": LONG["PPM in digits"](6000),
+        "comments": LONG["PPM of comments"](300_000),
+        "segments": jpeg_of_segments(0xE9, b"", 300_000),
+    }
+    assert [kind for kind, data in long.items() if not decoding.may_take_long(data)] == []
+    short = [encode(Image.new("RGB", (4000, 3000)), "JPEG"), encode(Image.new("RGB", (4000, 3000)), "PNG"), b"", b"text"]
+    short += [encode(Image.new("L", (5000, 4000)), "JPEG", quality=1), encode(Image.new("L", (30, 30)), "PPM")]
+    assert [len(data) for data in short if decoding.may_take_long(data)] == []
 
 
 def test_metadata_that_share_their_values_take_no_memory() -> None:

@@ -322,6 +322,24 @@ def test_the_answer_and_its_reason_come_first(page: Page) -> None:
     assert max(bottoms[:3]) < bottoms[3]
 
 
+def test_the_description_of_plain_http_asks_nobody_else(browser: Browser, url: str) -> None:
+    opened = browser.new_page()
+    asked, complaints = list[str](), list[str]()
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    opened.goto(f"{url}v1/docs")
+    for path in ("/predict", "/garments", "/model"):
+        expect(opened.locator(f'[data-path="{path}"]')).to_be_visible()
+    opened.locator('[data-path="/predict"]').click()
+    expect(opened.get_by_text("Name the garment in a picture.")).to_be_visible()
+    opened.evaluate("fetch('https://example.org/').catch(() => 0)")  # which the policy refuses
+    opened.close()
+    assert len(asked) >= 4
+    assert [address for address in asked if not address.startswith((url, "data:"))] == []
+    assert [text for text in complaints if "https://example.org/" not in text] == []
+    assert complaints != []
+
+
 def barriers(page: Page) -> list[str]:
     """What axe-core calls serious or critical for people who see little, hear the page or use no mouse."""
     page.evaluate(AXE.read_text())

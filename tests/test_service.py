@@ -8,14 +8,17 @@ import pytest
 
 from fashion_classifier import Bundle, FashionClassifier, InvalidImageError, InvalidPlaceError, find_garments
 from fashion_classifier.bundle import DEFAULT_MODEL
+from fashion_classifier.decoding import may_take_long
 from fashion_classifier.monitoring import Journal
 from page import words
 from page.cache import Cache
-from page.limits import BusyError, Lane
-from page.service import Service
+from page.limits import BusyError, Lane, Turns
+from page.service import SLOW_EACH, Service
+from page.visitors import asking
 from tests.patience import PATIENCE, eventually
 
 COAT = Path("examples/coat.jpg").read_bytes()
+HEIC = (Path(__file__).parent / "fixtures" / "shirt.heic").read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,6 @@ def test_a_cache_keeps_what_was_used_last() -> None:
     assert [make(key) for key in ("a", "b", "a", "c", "a", "b")] == ["aaaa", "bbbb", "aaaa", "cccc", "aaaa", "bbbb"]
     assert made == ["a", "b", "c", "b"]  # b made room for c
     assert cache.bytes == 8
-    assert (cache.peek("b"), cache.peek("c")) == ("bbbb", None)
     assert cache.get("large", lambda: "x" * 11) == "x" * 11  # given, and not kept
     assert cache.bytes == 0
 
@@ -74,6 +76,53 @@ def test_a_lane_is_bounded_for_all_and_for_each() -> None:
             lane.place("c").__enter__()
     with lane.place("a"), lane.place(""), lane.place(""):
         pass
+
+
+def test_visitors_take_turns() -> None:
+    turns, ended = Turns(1), list[str]()
+
+    def call(visitor: str) -> None:
+        with turns.turn(visitor):
+            ended.append(visitor)
+
+    with ThreadPoolExecutor(8) as pool:
+        with turns.turn("a"):
+            for number, visitor in enumerate("aaabac"):
+                pool.submit(call, visitor)
+                eventually(lambda waiting=number + 1: sum(map(len, turns._waiting.values())) == waiting)  # type: ignore[misc]
+            assert ended == []
+        eventually(lambda: len(ended) == 6)
+    assert ended == ["a", "b", "c", "a", "a", "a"]
+    with turns.turn("a"):  # the place is free again
+        pass
+
+
+def test_what_takes_long_to_decode_keeps_nobody_from_a_turn(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoding, go_on = threading.Semaphore(0), threading.Event()
+    predict = service.classifier.predict
+
+    def slow(picture: bytes) -> object:
+        if may_take_long(picture):
+            decoding.release()
+            assert go_on.wait(PATIENCE)
+        return predict(picture)
+
+    def ask(picture: bytes, visitor: str) -> str:
+        with asking(visitor):
+            return service.predict(picture).label
+
+    monkeypatch.setattr(service.classifier, "predict", slow)
+    photos = [HEIC + bytes([number]) for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(ask, photo, "a") for photo in photos[:SLOW_EACH]]
+        assert decoding.acquire(timeout=PATIENCE)
+        eventually(lambda: service._decoding._inside["a"] == SLOW_EACH)
+        with pytest.raises(BusyError, match=r"^2 pictures that take long to decode of yours are waiting already"):
+            ask(photos[2], "a")
+        assert ask(COAT + b"another file", "a") == "Coat"
+        asked.append(pool.submit(ask, photos[3], "b"))
+        go_on.set()
+        assert [one.result() for one in asked] == ["Shirt"] * 3
 
 
 def test_a_picture_is_named_once_whoever_asks(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
