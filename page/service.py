@@ -7,6 +7,7 @@ import hashlib
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -16,6 +17,7 @@ from fashion_classifier.explanations import Method, possible_methods
 from fashion_classifier.monitoring import Journal
 from fashion_classifier.places import Point
 from page.cache import Cache
+from page.cameras import Cameras
 from page.limits import Lane
 from page.words import verdict, without_folders
 
@@ -66,6 +68,7 @@ class Service:
         journal: Remembers.
         fallback: Why the embedded model stands in for the configured one; None: it does not.
         methods: In which explanations can be made here.
+        cameras: That are watched.
     """
 
     def __init__(self, classifier: FashionClassifier, journal: Journal, fallback: str | None = None) -> None:
@@ -76,6 +79,7 @@ class Service:
         self._garments: Cache[list[Prediction]] = Cache(KEPT, lambda found: sum(map(_bytes, found)))
         self._explanations: Cache[Explanation] = Cache(KEPT, lambda made: made.on_photo.nbytes + _bytes(made.prediction))
         self._explaining, self._turn = Lane("explanations", EXPLANATIONS, EXPLANATIONS_EACH), Lock()
+        self.cameras = Cameras()
         self._open: OrderedDict[str, bool] = OrderedDict()  # event to whether it was corrected with a picture
         self._closed_lock = Lock()
 
@@ -98,6 +102,23 @@ class Service:
         main = self._predictions.peek(key)  # whose photo is decoded
         source = picture if main is None else main.image
         return self._predictions.get((key, repr(meant)), lambda: self.classifier.predict(source, at=meant))
+
+    def glance(self, read: Callable[[], bytes], camera: str, visitor: str = "") -> Prediction | None:
+        """Name the main garment in a camera's next frame, which is neither kept nor written down.
+
+        Args:
+            read: Gives the frame, of a file.
+            camera: An id of its own.
+            visitor: Whose it is.
+
+        Returns:
+            None where the frame is dropped: others are being looked at, or it comes too soon after the last one.
+
+        Raises:
+            BusyError: So many cameras are watched already, of all visitors or of this one.
+            InvalidImageError: The frame cannot be read.
+        """
+        return self.cameras.look(camera, visitor, lambda: self.classifier.predict(read()))
 
     def garments(self, picture: bytes) -> list[Prediction]:
         """Name every garment in a picture, the most prominent first; raises as `predict`."""
