@@ -12,7 +12,8 @@ MOST = 4  # cameras at once
 REST = 3  # times what its last frame took, for which a camera rests: it has at most a quarter of one core
 PACE = 0.15  # seconds, the shortest rest; cameras send a frame in `EVERY`, and some come sooner than that
 EVERY = 0.3  # seconds
-GONE = 5.0  # seconds without a frame, after which a camera has given up its place
+SECONDS = 120  # for which a camera is watched
+GONE = 5.0  # seconds without a frame, after which a camera has given up its place and may begin anew
 
 T = TypeVar("T")
 
@@ -23,11 +24,13 @@ class Place:
 
     Attributes:
         visitor: Whose it is.
-        seen: When its last frame came, seconds.
+        ends: When it has been watched for long enough, seconds.
+        seen: When its last frame came.
         rests: Until when its frames are dropped.
     """
 
     visitor: str
+    ends: float
     seen: float
     rests: float = 0.0
 
@@ -50,7 +53,7 @@ class Cameras:
             name: Looks at the frame.
 
         Raises:
-            BusyError: So many cameras are watched already, of all visitors or of this one.
+            BusyError: So many cameras are watched already, of all visitors or of this one; or this one was, for long enough.
         """
         with self._lock:
             start = self._clock()
@@ -74,13 +77,17 @@ class Cameras:
     def _place(self, camera: str, visitor: str, now: float) -> Place:
         self._places = self._present(now)
         if camera not in self._places:
-            if visitor and visitor in {place.visitor for place in self._places.values()}:
-                raise BusyError(f"One camera of yours is watched already; stop it, and try again in {RETRY} seconds.")
-            if len(self._places) >= MOST:
+            watched = [place.visitor for place in self._places.values() if now < place.ends]
+            if visitor and visitor in watched:
+                raise BusyError("One camera of yours is watched already; stop that one.")
+            if len(watched) >= MOST:
                 raise BusyError(f"{MOST} cameras are watched already; try again in {RETRY} seconds.")
-            self._places[camera] = Place(visitor, now)
-        self._places[camera].seen = now
-        return self._places[camera]
+            self._places[camera] = Place(visitor, now + SECONDS, now)
+        place = self._places[camera]
+        place.seen = now
+        if now >= place.ends:
+            raise BusyError(f"The {SECONDS // 60} minutes are over; stop the camera, and start it again in {RETRY} seconds.")
+        return place
 
     def _present(self, now: float) -> dict[str, Place]:
         return {camera: place for camera, place in self._places.items() if place.seen >= now - GONE}

@@ -10,21 +10,27 @@ from typing import Any
 import gradio as gr
 from gradio.queueing import Event, Queue
 
-from page.cameras import EVERY, GONE, Cameras
-from page.payloads import Payload, PictureData, read, told
+from fashion_classifier import FashionClassifierError
+from page.cameras import EVERY, GONE, SECONDS, Cameras
+from page.limits import BusyError
+from page.payloads import Payload, PictureData, read
 from page.service import Service
 from page.steady import Steady, after
 from page.visitors import visitor
-from page.words import bars
+from page.words import bars, sentence
 
 # apart from pictures, which must not wait for them; more than the service lets in, so that none waits in the queue
 LIVE: dict[str, Any] = {"concurrency_id": "live", "concurrency_limit": 16}
-SECONDS = 120  # for which a camera is watched
 REAR = {"video": {"facingMode": "environment", "width": {"ideal": 640}, "height": {"ideal": 480}}}
 HOW = f"Hold one garment in front of the camera: it is named a few times a second, for {SECONDS // 60} minutes at most."
 PRIVACY = "Frames are named on this server and forgotten at once: none is kept, and nothing is noted of them."
 NOTHING_YET = "Start the camera: the name of what it shows appears here."
 NOTHING_KNOWN = "Nothing that I know is in view."
+# of a stream that has ended Gradio's button says so for a moment; then it opens the next one, unless a visitor stopped it
+STOP = """() => setTimeout(() => {
+  const button = document.querySelector("#camera .capture-button");
+  if (button && !button.querySelector("[title='start recording']")) button.click();
+}, 1000)"""
 Shown = dict[Any, Any]
 """What to show, by component."""
 
@@ -52,7 +58,7 @@ class LiveTab:
                 self.camera.data_model = PictureData
                 gr.Markdown(PRIVACY, elem_classes="quiet")
         self.steady = gr.State(None)
-        self.camera.stream(
+        ended = self.camera.stream(
             self.show,
             [self.camera, self.steady],
             [self.name, self.bars, self.steady],
@@ -63,14 +69,17 @@ class LiveTab:
             time_limit=SECONDS,
             **LIVE,
         )
+        ended.then(None, None, None, js=STOP, api_visibility="private")
 
     def show(self, frame: Payload | None, before: Steady | None, request: gr.Request | None = None) -> Shown:
         """The name of what the camera shows, its bars, and what was seen; nothing new where the frame is dropped."""
         if frame is None:
             return {self.name: gr.skip()}
         camera = "" if request is None else str(request.session_hash)  # a page that is open has one
-        with told():
+        try:
             prediction = self.service.glance(lambda: read(frame), camera, visitor(request))
+        except (BusyError, FashionClassifierError) as error:  # told calmly: browsers go on sending frames after an error
+            return {self.name: sentence(error), self.bars: "", self.steady: None}
         if prediction is None:
             return {self.name: gr.skip()}
         now = after(before, prediction, time.monotonic())

@@ -115,7 +115,7 @@ class Service:
             None where the frame is dropped: others are being looked at, or it comes too soon after the last one.
 
         Raises:
-            BusyError: So many cameras are watched already, of all visitors or of this one.
+            BusyError: So many cameras are watched already, of all visitors or of this one; or this one was, for long enough.
             InvalidImageError: The frame cannot be read.
         """
         return self.cameras.look(camera, visitor, lambda: self.classifier.predict(read()))

@@ -89,7 +89,7 @@ def test_one_camera_a_visitor_and_four_in_all() -> None:
     clock = Clock()
     cameras = Cameras(clock)
     assert cameras.look("a1", "a", lambda: "seen") == "seen"
-    with pytest.raises(BusyError, match=r"^One camera of yours is watched already; stop it, and try again in 5 seconds\.$"):
+    with pytest.raises(BusyError, match=r"^One camera of yours is watched already; stop that one\.$"):
         cameras.look("a2", "a", lambda: "seen")
     for name in ("b", "c", ""):
         assert cameras.look(f"{name}1", name, lambda: "seen") == "seen"
@@ -101,6 +101,21 @@ def test_one_camera_a_visitor_and_four_in_all() -> None:
     clock.now += 2  # only b has sent a frame since
     assert [cameras.watches(name) for name in ("a1", "b1", "c1")] == [False, True, False]
     assert cameras.look("a2", "a", lambda: "seen") == "seen"
+
+
+def test_a_camera_is_watched_for_two_minutes() -> None:
+    clock = Clock()
+    cameras = Cameras(clock)
+    for _ in range(60):
+        assert cameras.look("one", "a", lambda: "seen") == "seen"
+        clock.now += 2
+    for _ in range(2):  # going on does not begin anew
+        with pytest.raises(BusyError, match=r"^The 2 minutes are over; stop the camera, and start it again in 5 seconds\.$"):
+            cameras.look("one", "a", lambda: "seen")
+        clock.now += GONE - 0.1
+    assert cameras.look("two", "a", lambda: "seen") == "seen"  # it takes no place from others
+    clock.now += GONE + 0.1
+    assert cameras.look("one", "a", lambda: "seen") == "seen"
 
 
 def test_a_camera_rests_three_times_as_long_as_its_frame_took() -> None:
@@ -181,7 +196,10 @@ def test_a_frame_leaves_nothing_behind(url: str) -> None:
                 told += line
                 if "process_streaming" in line and "Coat" in line:
                     assert client.post(f"stream/{event}", json=body).status_code == 200
-                    assert client.post(f"stream/{event}", content=b"a" * (MAX_FRAME + 1)).status_code in (400, 413)
+                    large = client.post(f"stream/{event}", content=b"a" * (MAX_FRAME + 1))
+                    assert (large.status_code, large.json()) == (400, {"detail": "There was an error parsing the body"})
+                    noise = client.post(f"stream/{event}", content=b"\xff" * 200)
+                    assert (noise.status_code, noise.json()) == (400, {"error": "The frame cannot be read; send it as JSON."})
                     assert client.post(f"stream/{event}/close").status_code == 200
                 if "process_completed" in line:
                     break

@@ -303,6 +303,22 @@ def test_the_camera_is_named(page: Page) -> None:
     app.service.cameras = Cameras()  # as if time had passed
 
 
+@ONCE
+def test_a_camera_stops_by_itself(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And sends no frames any more, though the browser would open the next stream."""
+    (live,) = (fn for fn in app.demo.fns.values() if fn.connection == "stream")
+    monkeypatch.setattr(live, "time_limit", 1)
+    cameras = Cameras()
+    monkeypatch.setattr(app.service, "cameras", cameras)
+    open_tab(page, "Live")
+    page.get_by_role("button", name="Click to Access Webcam").click()
+    page.get_by_role("button", name="Record").click()
+    expect(page.locator("#live-name h2")).to_have_text("Trouser")
+    (camera,) = cameras._places
+    eventually(lambda: not cameras.watches(camera))
+    expect(page.get_by_role("button", name="Record")).to_be_visible()
+
+
 def test_a_correction_is_noted(page: Page) -> None:
     page.locator(".gallery-item").nth(1).click()
     expect(verdict(page)).to_contain_text("%")
