@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,14 @@ from fashion_classifier import FashionClassifier
 from fashion_classifier.monitoring import journal_from_environment
 from page.about import about_tab
 from page.classify import ClassifyTab
-from page.comparison import comparison_tab
+from page.comparison import comparison_tab, figures_tab
 from page.endpoints import Page, add_endpoints
 from page.guard import Guard
+from page.live import LiveTab, silent_ones_closed
 from page.many import ManyTab
-from page.models import introduction
+from page.models import introduction, is_shipped
 from page.monitoring import MonitoringTab
+from page.peers import Peers
 from page.plain_http import routes
 from page.service import Service
 from page.uploads import Uploads
@@ -55,13 +59,19 @@ def build(service: Service) -> gr.Blocks:
         gr.Markdown(f"# Fashion classifier\n{introduction(bundle)}", elem_id="introduction")
         with gr.Tab("Classify"):
             tab = ClassifyTab(service)
+        with gr.Tab("Live"):
+            LiveTab(service)
         with gr.Tab("Many"):
             ManyTab(service)
-        comparison_tab(bundle)
+        peers = Peers(service) if is_shipped(bundle) else None
+        if peers is None:
+            figures_tab(bundle)
+        else:
+            comparison_tab(peers, bundle, tab.picture)
         with gr.Tab("Monitoring") as monitoring:
             MonitoringTab(service, monitoring)
         about_tab(bundle)
-        add_endpoints(service, tab.picture)
+        add_endpoints(service, tab.picture, peers)
     page.queue(api_open=False, max_size=MAX_WAITING)  # closed: the routes that would pass the queue by
     return page
 
@@ -69,9 +79,16 @@ def build(service: Service) -> gr.Blocks:
 def launch(**options: Any) -> str:
     """Serve the page, with plain HTTP beside it; returns its address. Options are Gradio's, for `Blocks.launch`."""
     guard = Middleware(Guard, uploads=uploads, queue=demo._queue)
-    beside = {"routes": routes(service), "middleware": [guard], "lifespan": uploads.swept}
+    beside = {"routes": routes(service), "middleware": [guard], "lifespan": watched}
     _, address, _ = demo.launch(**LAUNCH_OPTIONS | options, app_kwargs=beside)
     return str(address)
+
+
+@asynccontextmanager
+async def watched(server: Any) -> AsyncIterator[None]:
+    """What is done now and then for as long as a server runs."""
+    async with uploads.swept(server), silent_ones_closed(demo._queue, service.cameras):
+        yield
 
 
 # where the configured model cannot be had, the embedded one answers, and says so

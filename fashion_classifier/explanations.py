@@ -101,7 +101,7 @@ class Explanation:
     def sentence(self) -> str:
         """What the map is worth, in one honest sentence."""
         target, measured = self.target, self.faithfulness
-        before, without, alone = (f"{100 * part:.0f} %" for part in (measured.before, measured.without, measured.alone))
+        before, without, alone = (f"{part:.0%}" for part in (measured.before, measured.without, measured.alone))
         if self.empty:
             return f"Nothing was found that speaks for {target}{f' rather than {self.against}' if self.against else ''}."
         if measured.without <= MUCH * measured.before:

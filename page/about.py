@@ -7,8 +7,8 @@ from pathlib import Path
 import gradio as gr
 
 from fashion_classifier import Bundle
-from page.comparison import REPORT
 from page.models import figures, is_shipped
+from page.peers import REPORT
 
 TEXT = Path(__file__).parent / "about.md"
 LOCAL = "http://127.0.0.1:7860"  # where the page is unless it is told otherwise

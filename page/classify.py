@@ -14,7 +14,8 @@ from page import drawings
 from page.drawings import Outlines
 from page.endpoints import EXPLANATIONS, PREDICTIONS
 from page.models import examples
-from page.payloads import Payload, PictureData, is_not_shown, read, refusal, told
+from page.payloads import Payload, is_not_shown, read, refusal, told
+from page.pictures import picture_input
 from page.service import ALL_OTHERS, DEFAULT_METHOD, METHOD_NAMES, PREDICTED, Meant, Service
 from page.words import NO_NAME, bars, map_sentence, provenance, reason, second, verdict
 
@@ -53,16 +54,7 @@ class ClassifyTab:
     def _lay_out_answer(self) -> None:
         with gr.Row():
             with gr.Column(min_width=300):
-                self.picture = gr.Image(
-                    label="Your picture",
-                    sources=["upload", "webcam", "clipboard"],
-                    type="filepath",
-                    format="png",
-                    height=320,
-                    placeholder="Drop a picture here, or click to choose or take one",
-                    elem_id="picture",
-                )
-                self.picture.data_model = PictureData
+                self.picture = picture_input("picture", self.service)
                 gr.Markdown(PRIVACY, elem_classes="quiet")
             with gr.Column(min_width=300):
                 self.verdict = gr.Markdown(NOTHING_YET, elem_id="verdict")
@@ -105,10 +97,6 @@ class ClassifyTab:
         )
 
     def _connect(self) -> None:
-        replaced = self.picture.upload(
-            self.show_picture, self.picture, self.picture, preprocess=False, api_visibility="private", **PREDICTIONS
-        )
-        self.picture.clear(None, None, None, cancels=[replaced], api_visibility="private")
         named = {"outputs": self._answers} | PRIVATE | PREDICTIONS
         shown = self.picture.change(self.show_new, self.picture, **(named | {"outputs": [*self._answers, *self._choices]}))
         chosen = self.garments.input(self.show_chosen, [self.picture, self.garments, self.outlines], **named)
@@ -148,13 +136,6 @@ class ClassifyTab:
     @property
     def _choices(self) -> list[Any]:
         return [self.thanks, self.right, self.keep, self.target]
-
-    def show_picture(self, image: Payload) -> Any:
-        """An uploaded picture that browsers do not show, as one that they do; the answer is about that one."""
-        if not is_not_shown(image):
-            return gr.skip()
-        with told():
-            return Image.fromarray(self.service.predict(read(image)).image.photo)
 
     def show_nothing(self) -> Shown:
         """Neither an answer nor a reason."""

@@ -18,6 +18,7 @@ from fashion_classifier.explanations import Method
 from fashion_classifier.places import Point
 from page.limits import BusyError
 from page.payloads import GONE, NOT_UPLOADED, WRAP, Payload, read, refusal, told
+from page.peers import Peers
 from page.service import ALL_OTHERS, AT_ONCE, DEFAULT_METHOD, PREDICTED, SLOW, Service
 from page.visitors import address, asking
 from page.words import sentence
@@ -141,6 +142,29 @@ class Endpoints:
         return {"file": file, "error": None} | self.service.to_dict(answer.prediction)
 
 
+class Comparing:
+    """What programs call where there are networks to compare."""
+
+    def __init__(self, peers: Peers) -> None:
+        self.peers = peers
+
+    def compare(self, image: Payload | None) -> list[dict[str, Any]]:
+        """Name the garment in a picture by a dense network, by a classic convolutional one, and by the one that /predict asks.
+
+        The first two have learnt from Fashion-MNIST's thumbnails alone: of a photo they are shown its 28x28 form.
+
+        Args:
+            image: A picture file, as for /predict.
+
+        Returns:
+            An object for each network: network ("ann", "cnn" or "ours"), shown (what it looks at: "28x28 gray pixels" or "the
+            photo in colour"), and of what /predict gives label, confidence, uncertain, typicality, probabilities and
+            model_version, of this network.
+        """
+        with told():
+            return [opinion.to_dict() for opinion in self.peers.answer(read(image))[1]]
+
+
 class PointField(gr.JSON):
     """A point or null, which says so: of any JSON Gradio gives MCP clients a schema that they refuse."""
 
@@ -185,11 +209,13 @@ class Page(gr.Blocks):
         return processed
 
 
-def add_endpoints(service: Service, picture: gr.Image) -> None:
+def add_endpoints(service: Service, picture: gr.Image, peers: Peers | None = None) -> None:
     """Give the page its endpoints.
 
     Args:
+        service: What answers.
         picture: A component that takes pictures as `page.payloads.PictureData`.
+        peers: The networks to compare; None where there are none, and no endpoint for them.
     """
     endpoints = Endpoints(service)
     answer, every = gr.JSON(visible=False, label="answer"), gr.JSON(visible=False, label="garments")
@@ -199,6 +225,9 @@ def add_endpoints(service: Service, picture: gr.Image) -> None:
     button.click(endpoints.garments, picture, every, preprocess=False, api_name="garments", **PREDICTIONS)
     files, answers = gr.File(file_count="multiple", visible=False, label="images"), gr.JSON(visible=False, label="answers")
     button.click(endpoints.predict_many, files, answers, preprocess=False, api_name="predict_many", **MANY)
+    if peers is not None:
+        networks = gr.JSON(visible=False, label="networks")
+        button.click(Comparing(peers).compare, picture, networks, preprocess=False, api_name="compare", **PREDICTIONS)
     model = gr.JSON(visible=False, label="model")
     button.click(endpoints.model_info, None, model, api_name="model_info", queue=False)
     target = gr.Textbox(PREDICTED, visible=False, label="target")

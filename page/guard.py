@@ -24,7 +24,7 @@ HOSTS_VARIABLE = "FASHION_CLASSIFIER_HOSTS"  # names that the page is reached by
 OPEN = re.compile(
     r"/(?:$|(?:health|v1|config|assets|static|svelte|theme\.css|favicon\.ico|robots\.txt|manifest\.json|pwa_icon)(?:/|$)"
     r"|gradio_api/(?:info|openapi\.json|upload|upload_progress|call|run|api|queue|cancel|reset|heartbeat|startup-events"
-    r"|theme\.css|app_id|user|login_check|mcp)(?:/|$)|gradio_api/file=(?!\w{2,}:))"
+    r"|theme\.css|app_id|user|login_check|mcp)(?:/|$)|gradio_api/stream/[0-9a-f]{32}(?:/close)?/?$|gradio_api/file=(?!\w{2,}:))"
 )
 """Paths that are served: those of plain HTTP, and of Gradio those that the page and its clients use; files by their path alone,
 which Gradio checks, so that no address is fetched."""
@@ -32,6 +32,8 @@ CALLS = re.compile(r"/gradio_api/(?:call|run|api|queue)/")
 JOIN = re.compile(r"/gradio_api/(?:call/(?:v2/)?[^/]+|queue/join)/?$")
 WAITING_EACH = 40  # calls of one visitor in Gradio's queue, which holds more
 UPLOAD = "/gradio_api/upload"
+FRAME = re.compile(r"/gradio_api/stream/\w+(?:/close)?/?$")
+MAX_FRAME = 4_000_000  # bytes that a camera sends at once, as text
 MAX_UPLOAD = 500_000_000  # bytes of all files that are sent at once; of each one Gradio bounds the size
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -90,6 +92,7 @@ class Guard:
             await refuse(HTTPStatus.SERVICE_UNAVAILABLE, told, {"Retry-After": str(RETRY)})
             return
         counted = self._counted(scope, receive) if scope["path"].rstrip("/") == UPLOAD else receive
+        counted = _bounded(receive) if FRAME.match(scope["path"]) else counted
         try:
             await self._app({**scope, "headers": self._believed(headers)}, counted, send_with_headers)
             if JOIN.match(scope["path"]):
@@ -154,6 +157,21 @@ def _caller(event: Event) -> str:
     return address(event.request.headers, _host(event.request.scope))
 
 
+def _bounded(receive: Receive) -> Receive:
+    """What arrives as a frame, as far as it is taken."""
+    total = 0
+
+    async def bounded() -> Message:
+        nonlocal total
+        message = await receive()
+        total += len(message.get("body", b""))
+        if total > MAX_FRAME:
+            raise TooLargeError(f"The frame has more than {MAX_FRAME:,} bytes.")
+        return message
+
+    return bounded
+
+
 def _host(scope: MutableMapping[str, Any]) -> str:
     """Where a connection comes from."""
     host, _ = scope.get("client") or ("", 0)
@@ -168,6 +186,8 @@ def _answer(path: str, error: Exception) -> tuple[int, str] | None:
         return HTTPStatus.SERVICE_UNAVAILABLE, str(error)
     if CALLS.match(path) and isinstance(error, FnIndexInferError | KeyError):
         return HTTPStatus.NOT_FOUND, "There is no such endpoint."
+    if FRAME.match(path):
+        return HTTPStatus.BAD_REQUEST, "The frame cannot be read; send it as JSON."
     if path.startswith(UPLOAD):
         return HTTPStatus.BAD_REQUEST, "The upload cannot be read; send files with their names as multipart/form-data."
     return None

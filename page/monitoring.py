@@ -131,7 +131,7 @@ def _facts(numbers: Usage) -> str:
     if numbers.uncertain is not None:
         facts["not sure"] = f"{numbers.uncertain:.1%}"
     if numbers.milliseconds is not None:
-        facts["time: half, 95 %, 99 % within"] = ", ".join(f"{value / 1000:.2f} s" for value in numbers.milliseconds)
+        facts["time: half, 95%, 99% within"] = ", ".join(f"{value / 1000:.2f} s" for value in numbers.milliseconds)
     facts["pictures against those of calibration"] = _drift(numbers.drift)
     rows = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts.items())
     return f"<dl>{rows}</dl>"

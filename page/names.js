@@ -13,9 +13,10 @@
       if (picture && !picture.alt) picture.alt = name ?? "Picture";
     }],
     // the text inside says more
-    ["button[aria-label='Click to upload or drop files'], button[aria-label='Drop an image file here to upload']", (button) => button.removeAttribute("aria-label")],
+    ["#camera .capture-button[aria-label], button[aria-label='Click to upload or drop files'], button[aria-label='Drop an image file here to upload']", (button) => button.removeAttribute("aria-label")],
     ["div.empty[aria-label]:not([role])", (empty) => empty.removeAttribute("aria-label")],
-    ["#verdict:not([role])", (verdict) => verdict.setAttribute("role", "status")],
+    [":is(#verdict, #lesson, #live-name):not([role])", (told) => told.setAttribute("role", "status")],
+    ["#camera img:not([alt])", (frame) => { frame.alt = "What the camera shows"; }],
   ];
   const name = () => rules.forEach(([selector, give]) => document.querySelectorAll(selector).forEach(give));
   new MutationObserver(name).observe(document.documentElement, { childList: true, subtree: true });

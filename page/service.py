@@ -20,6 +20,7 @@ from fashion_classifier.memory import give_back
 from fashion_classifier.monitoring import Journal
 from fashion_classifier.places import Point
 from page.cache import Cache
+from page.cameras import Cameras
 from page.limits import Lane, Turns
 from page.visitors import current
 from page.words import verdict, without_folders
@@ -76,6 +77,7 @@ class Service:
         journal: Remembers.
         fallback: Why the embedded model stands in for the configured one; None: it does not.
         methods: In which explanations can be made here.
+        cameras: That are watched.
     """
 
     def __init__(self, classifier: FashionClassifier, journal: Journal, fallback: str | None = None) -> None:
@@ -88,6 +90,7 @@ class Service:
         self._predicting = Turns(AT_ONCE)
         self._decoding, self._decoder = Lane("pictures that take long to decode", SLOW, SLOW_EACH), Turns(1)
         self._explaining, self._explainer = Lane("explanations", EXPLANATIONS, EXPLANATIONS_EACH), Turns(1)
+        self.cameras = Cameras()
         self._open: OrderedDict[str, bool] = OrderedDict()  # event to whether it was corrected with a picture
         self._closed_lock = Lock()
 
@@ -112,6 +115,22 @@ class Service:
         return self._predictions.get(
             (key, repr(meant)), lambda: self._in_turn(lambda: self.classifier.predict(image, at=meant))
         )
+
+    def glance(self, read: Callable[[], bytes], camera: str) -> Prediction | None:
+        """Name the main garment in a camera's next frame, which is neither kept nor written down.
+
+        Args:
+            read: Gives the frame, of a file.
+            camera: An id of its own.
+
+        Returns:
+            None where the frame is dropped: others are being looked at, or it comes too soon after the last one.
+
+        Raises:
+            BusyError: So many cameras are watched already, of all visitors or of this one; or this one was, for long enough.
+            InvalidImageError: The frame cannot be read.
+        """
+        return self.cameras.look(camera, current(), lambda: self.classifier.predict(read()))
 
     def garments(self, picture: bytes) -> list[Prediction]:
         """Name every garment in a picture, the most prominent first; raises as `predict`."""

@@ -2,11 +2,13 @@
 
 import html
 import re
+from typing import Protocol
 
 from fashion_classifier import LABELS, Explanation, FashionClassifierError, InvalidImageError, Prediction
 from fashion_classifier.decoding import FORMATS
 
 NO_PHOTOS = "**This model has no network for photos**: what it answers to one says little"
+VIEWED = "Your picture is named on this server, goes nowhere else, and is deleted after about an hour. Nothing is noted."
 NO_NAME = "No name fits, so there is nothing to explain. Choose a name to see what speaks for it."
 VERY_SURE, FAIRLY_SURE = 0.9, 0.6  # of the probability
 UNUSUAL = 0.2  # below which typicality is worth a word: of good pictures one in five
@@ -14,12 +16,24 @@ NOT_SURE = "Not sure: this may be none of the ten"
 FOLDERS = re.compile(r"(?<![\w.:/])/(?:[^\s/'\":,;]+/)+")  # of an absolute path; an address has a colon before its slashes
 
 
+class Named(Protocol):
+    """An answer, whoever gave it."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def confidence(self) -> float: ...
+    @property
+    def uncertain(self) -> bool: ...
+    def top(self, k: int) -> list[tuple[str, float]]: ...
+
+
 def percent(share: float) -> str:
     """A share in words that round nothing up to certainty: 0.997 is 99.7%, and 0.99999 not 100%."""
     return f"{share:.0%}" if share < 0.995 else f"{min(share, 0.999):.1%}"
 
 
-def verdict(prediction: Prediction) -> str:
+def verdict(prediction: Named) -> str:
     """The answer in one line."""
     return NOT_SURE if prediction.uncertain else f"{prediction.label}, {percent(prediction.confidence)}"
 
@@ -55,7 +69,7 @@ def second(prediction: Prediction) -> str:
     return prediction.top(2)[1][0]
 
 
-def bars(prediction: Prediction) -> str:
+def bars(prediction: Named) -> str:
     """The three most probable names with bars, HTML; nothing of a picture that is none of the ten."""
     if prediction.uncertain:
         return ""

@@ -25,6 +25,8 @@ from fashion_classifier.masks import innermost
 from fashion_classifier.monitoring import Journal, read_events
 from page.classify import ClassifyTab
 from page.endpoints import PREDICTIONS, Endpoints
+from page.peers import Peers
+from page.pictures import as_shown
 from page.service import Answer, Service
 from tests.patience import PATIENCE
 from tests.tiny_bundles import change, changed, put
@@ -150,6 +152,18 @@ def test_many_pictures_of_which_some_cannot_be_read(client: Client, tmp_path: Pa
         client.predict([], api_name="/predict_many")
 
 
+def test_a_picture_through_three_networks(client: Client) -> None:
+    for path in (Path("examples/coat.jpg"), Path("examples/fashion-mnist-bag.png")):
+        answers = client.predict(handle_file(path), api_name="/compare")
+        assert [answer["network"] for answer in answers] == ["ann", "cnn", "ours"]
+        assert answers == [opinion.to_dict() for opinion in Peers(app.service).answer(path.read_bytes())[1]]
+        assert {key: answers[-1][key] for key in answers[-1] if key not in ("network", "shown")}.items() <= predict(
+            path
+        ).to_dict().items()
+    with pytest.raises(AppError, match=r"^No picture was received; give one as an image file\.$"):
+        client.predict(None, api_name="/compare")
+
+
 def test_the_model_tells_of_itself(client: Client) -> None:
     told = client.predict(api_name="/model_info")
     assert (told["model_version"], told["labels"]) == (Bundle(DEFAULT_MODEL).manifest.version, list(LABELS))
@@ -168,15 +182,16 @@ def test_a_real_mcp_client_gets_the_librarys_answer(url: str) -> None:
             return tools, ast.literal_eval(answer.content[0].text)  # Gradio writes Python
 
     tools, answer = asyncio.run(ask())
-    assert sorted(tools) == ["explain", "garments", "model_info", "predict", "predict_many"]
+    assert sorted(tools) == ["compare", "explain", "garments", "model_info", "predict", "predict_many"]
     assert answer["probabilities"] == pytest.approx(predict("examples/coat.jpg").probabilities)
 
 
 def test_endpoints_and_their_documentation(client: Client) -> None:
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert sorted(endpoints) == ["/explain", "/garments", "/model_info", "/predict", "/predict_many"]
+    assert sorted(endpoints) == ["/compare", "/explain", "/garments", "/model_info", "/predict", "/predict_many"]
     returned = {name: [one["label"] for one in endpoint["returns"]] for name, endpoint in endpoints.items()}
     assert returned == {
+        "/compare": ["networks"],
         "/explain": ["overlay", "explanation"],
         "/garments": ["garments"],
         "/model_info": ["model"],
@@ -290,17 +305,17 @@ def test_the_page_on_the_shipped_model(tmp_path: Path) -> None:
     copy = changed(DEFAULT_MODEL, tmp_path / "copy", version="9.9.9")  # the same networks from elsewhere
     for bundle in (DEFAULT_MODEL, copy):
         tabs, named, public = page_of(bundle)
-        assert tabs == ["Classify", "Many", "Compare", "Monitoring", "About"]
+        assert tabs == ["Classify", "Live", "Many", "Compare", "Monitoring", "About"]
         assert len(named["dataset"]["samples"]) == 12
         assert "another model" not in named["introduction"]["value"]
-        assert public == {"predict", "predict_many", "garments", "explain", "model_info"}
+        assert public == {"predict", "predict_many", "garments", "explain", "compare", "model_info"}
 
 
 def test_the_page_on_a_model_for_thumbnails_without_maps(tiny_bundles: dict[str, Path], tmp_path: Path) -> None:
     bundle = changed(tiny_bundles["thumbnail"], tmp_path / "bundle", experts__thumbnail__members__0__explanation_layer=None)
     tabs, named, public = page_of(bundle)
     # neither the shipped networks' comparison nor figures that nobody measured
-    assert tabs == ["Classify", "Many", "Monitoring", "About"]
+    assert tabs == ["Classify", "Live", "Many", "Monitoring", "About"]
     assert [Path(sample[0]["path"]).name for sample in named["dataset"]["samples"]] == [
         "fashion-mnist-bag.png",
         "fashion-mnist-sandal.png",
@@ -316,7 +331,7 @@ def test_the_page_on_a_model_for_thumbnails_without_maps(tiny_bundles: dict[str,
     assert ["**This model has no network for photos**: what it" in text for text in told] == [True, False]
     change(bundle, metrics={"fashion-mnist test": {"n": 10_000, "accuracy": 0.8895}, "photos": {"validation": [1]}})
     tabs, named, _ = page_of(bundle)
-    assert tabs == ["Classify", "Many", "Figures", "Monitoring", "About"]
+    assert tabs == ["Classify", "Live", "Many", "Figures", "Monitoring", "About"]
     assert named["figures"]["value"].splitlines()[2:] == ["| Fashion-MNIST's test images | 10,000 | 88.95% |"]
 
 
@@ -327,7 +342,7 @@ def test_the_page_on_a_model_for_photos(tiny_bundles: dict[str, Path], tmp_path:
     record = {"data": {"phone": 3075, "own <i>": 12, "own": 0, "shop": "many"}}
     put(bundle, "training.json", json.dumps({"networks": {"photo.tflite": "a"}, "runs": {"a": record}}).encode())
     tabs, named, public = page_of(bundle)
-    assert tabs == ["Classify", "Many", "Figures", "Monitoring", "About"]
+    assert tabs == ["Classify", "Live", "Many", "Figures", "Monitoring", "About"]
     assert len(named["dataset"]["samples"]) == 12
     assert "Thumbnails: nothing is recorded. Photos: phone 3,075, own &lt;i&gt; 12." in named["introduction"]["value"]
     (row,) = named["figures"]["value"].splitlines()[2:]
@@ -374,7 +389,7 @@ def test_what_browsers_do_not_show_is_told_by_content(file_format: str, shown: b
     pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "picture.jpg", file_format)
     tab, payload = tab_of(app.service), {"path": str(tmp_path / "picture.jpg")}
-    picture = tab.show_picture(payload)
+    picture = as_shown(app.service, payload)
     if shown:
         assert not isinstance(picture, Image.Image)
     else:

@@ -350,14 +350,14 @@ def with_faithfulness(before: float, without: float, alone: float, heat: float =
 @pytest.mark.parametrize(
     ("explanation", "sentence"),
     [
-        (with_faithfulness(0.97, 0.31, 0.6), "Blurring the hottest fifth takes Shirt from 97 % to 31 %."),
+        (with_faithfulness(0.97, 0.31, 0.6), "Blurring the hottest fifth takes Shirt from 97% to 31%."),
         (
             with_faithfulness(0.97, 0.96, 0.95),
-            "Not only the hottest fifth speaks for Shirt: 95 % with it alone, 96 % without it, 97 % before.",
+            "Not only the hottest fifth speaks for Shirt: 95% with it alone, 96% without it, 97% before.",
         ),
         (
             with_faithfulness(0.97, 0.96, 0.2),
-            "This map explains little: blurring its hottest fifth leaves Shirt at 96 % of 97 %.",
+            "This map explains little: blurring its hottest fifth leaves Shirt at 96% of 97%.",
         ),
         (with_faithfulness(0.97, 0.97, 0.2, heat=0), "Nothing was found that speaks for Shirt."),
         (

@@ -1,5 +1,6 @@
 """The page in a real browser: Debian's Chromium, or Playwright's own."""
 
+import io
 import re
 import shutil
 import threading
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 import app
 from fashion_classifier import Explanation, Prediction, explain, find_garments, predict
@@ -18,6 +19,9 @@ from fashion_classifier.images import load_image
 from fashion_classifier.masks import innermost
 from fashion_classifier.monitoring import read_events
 from page import words
+from page.cameras import Cameras
+from page.comparison import lesson
+from page.peers import Peers
 from tests.patience import PATIENCE, eventually
 
 pytest.importorskip("playwright", reason="no Playwright: pip install -e '.[dev]'")
@@ -30,12 +34,20 @@ HOW_TO_GET_ONE = "no browser: apt-get install chromium, or python -m playwright 
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as driver:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """With a camera that shows trousers."""
+    video = tmp_path_factory.mktemp("camera") / "trousers.mjpeg"
+    with Image.open("examples/trouser.jpg") as photo, sync_playwright() as driver:
+        scene = ImageOps.pad(photo.convert("RGB"), (640, 480), color="tan")
+        frame = io.BytesIO()
+        scene.save(frame, "jpeg", quality=90)
+        video.write_bytes(frame.getvalue() * 2)
         executable = shutil.which("chromium") or shutil.which("chromium-browser") or driver.chromium.executable_path
         if not Path(executable).is_file():
             pytest.skip(HOW_TO_GET_ONE)
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+        arguments += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+        arguments.append(f"--use-file-for-fake-video-capture={video}")
         running = driver.chromium.launch(executable_path=executable, args=arguments, timeout=1000 * PATIENCE)
         yield running
         running.close()
@@ -180,7 +192,7 @@ def test_of_pictures_in_quick_succession_the_last_one_stays(page: Page, monkeypa
         running.pop()
         return load_image(data)
 
-    monkeypatch.setattr("page.classify.load_image", slow)  # what makes of a HEIC photo one that browsers show
+    monkeypatch.setattr("page.pictures.load_image", slow)  # what makes of a HEIC photo one that browsers show
     for last, width in (("examples/dress.jpg", 240), ("tests/fixtures/turned.heic", 192)):
         begun.clear()
         page.locator("#picture input[type=file]").set_input_files("tests/fixtures/shirt.heic")
@@ -235,18 +247,76 @@ def test_one_garment_has_no_chips(page: Page) -> None:
     expect(page.locator("#garments")).to_be_hidden()
 
 
-def test_the_comparison_has_a_tab(page: Page) -> None:
+def test_a_picture_through_three_networks(page: Page) -> None:
+    """That of the first tab first, then one of its own, which stays."""
+    page.locator("#picture input[type=file]").set_input_files("examples/dress.jpg")
+    expect(verdict(page)).to_contain_text("Dress")
+    open_tab(page, "Compare")
+    peers = Peers(app.service)
+    for path in ("examples/dress.jpg", "examples/fashion-mnist-bag.png", "examples/hat.jpg"):
+        _, opinions = peers.answer(Path(path).read_bytes())
+        told = ["Not sure" if opinion.uncertain else words.verdict(opinion) for opinion in opinions]
+        expect(page.locator("#answers .name")).to_have_text(told)
+        expect(page.locator("#lesson")).to_contain_text(lesson(opinions).replace("**", "")[:30])
+        expect(page.locator("#answers img")).to_have_count(3)
+        open_tab(page, "Classify")
+        open_tab(page, "Compare")
+        expect(page.locator("#answers .name")).to_have_text(told)
+        page.locator("#compared-picture").get_by_label("Clear").or_(page.get_by_label("Remove Image").last).first.click()
+        expect(page.locator("#answers .name")).to_have_count(0)
+        following = {"examples/dress.jpg": "examples/fashion-mnist-bag.png"}.get(path, "examples/hat.jpg")
+        page.locator("#compared-picture input[type=file]").set_input_files(following)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_the_comparison_is_drawn(page: Page) -> None:
     expect(page.locator("#comparison")).to_be_hidden()
     open_tab(page, "Compare")
-    expect(page.locator("#comparison table").first).to_be_visible()
     expect(page.locator("#comparison")).to_contain_text("T-shirt/top and Shirt")
-    figures = page.get_by_role("tabpanel").filter(has=page.locator("#comparison")).locator("img")
-    expect(figures).to_have_count(5)
-    for figure in figures.all():
-        figure.scroll_into_view_if_needed()
-        expect(figure).to_have_js_property("complete", True)
-        assert figure.evaluate("image => image.naturalWidth") > 300
+    plots = page.locator("#comparison svg")
+    expect(plots).to_have_count(4)
+    for plot in plots.all():
+        box = plot.bounding_box()
+        assert box is not None
+        assert box["width"] >= 300  # then its letters have 10 px
+        expect(plot).to_have_attribute("aria-label", re.compile("dense|residual|convolutional|Accuracy"))
+    page.locator("#rescued").scroll_into_view_if_needed()
+    expect(page.locator("#rescued img")).to_have_js_property("complete", True)
+    assert page.locator("#rescued img").evaluate("image => image.naturalWidth") > 300
+    page.get_by_role("button", name="The whole report").click()
+    expect(page.locator("#report table").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_the_camera_is_named(page: Page) -> None:
+    open_tab(page, "Live")
+    page.get_by_role("button", name="Click to Access Webcam").click()
+    page.get_by_role("button", name="Record").click()
+    expect(page.locator("#live-name h2")).to_have_text("Trouser")
+    expect(page.locator("#live-bars li")).to_have_count(3)
+    if AXE.is_file():
+        assert barriers(page) == []
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Record")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    eventually(lambda: not app.demo._queue.event_queue_per_concurrency_id["live"].current_concurrency)
+    app.service.cameras = Cameras()  # as if time had passed
+
+
+@ONCE
+def test_a_camera_stops_by_itself(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And sends no frames any more, though the browser would open the next stream."""
+    (live,) = (fn for fn in app.demo.fns.values() if fn.connection == "stream")
+    monkeypatch.setattr(live, "time_limit", 1)
+    cameras = Cameras()
+    monkeypatch.setattr(app.service, "cameras", cameras)
+    open_tab(page, "Live")
+    page.get_by_role("button", name="Click to Access Webcam").click()
+    page.get_by_role("button", name="Record").click()
+    expect(page.locator("#live-name h2")).to_have_text("Trouser")
+    (camera,) = cameras._places
+    eventually(lambda: not cameras.watches(camera))
+    expect(page.get_by_role("button", name="Record")).to_be_visible()
 
 
 def test_a_correction_is_noted(page: Page) -> None:
@@ -358,6 +428,8 @@ def test_nobody_is_kept_out(page: Page, outfit: Path) -> None:
     for element in ("#overlay", "#isolated", "#thumbnail"):
         expect(page.locator(f"{element} img")).not_to_have_attribute("alt", "")
     assert barriers(page) == []
-    for name in ("Many", "Compare", "Monitoring", "About"):
+    for name in ("Live", "Many", "Compare", "Monitoring", "About"):
         open_tab(page, name)
+        if name == "Compare":  # about the picture of the first tab
+            expect(page.locator("#answers .name")).to_have_count(3)
         assert barriers(page) == []

@@ -89,7 +89,9 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
             Step("train.networks.average", averaged),
             export(thumbnails, f"{thumbnails}/bundle"),  # which train.reports.compare looks at
         ]
-        compared = [Step("train.reports.compare", (*(f"{out / run}" for run in baselines), thumbnails, *data, *report))]
+        compared = [
+            Step("train.reports.compare", (*(f"{out / run}" for run in baselines), thumbnails, *data, *report, "--networks"))
+        ]
     pictures = sources.options("photos", "street", "shop", "people", "things", "pictures")
     calibrating = sources.options("photos", "street", "shop", "people")
     measured = sources.options("photos", "street", "shop", "people", "things")

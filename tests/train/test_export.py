@@ -1,6 +1,7 @@
+import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from PIL import Image
 from scipy.special import softmax
 
 from fashion_classifier import LABELS, Bundle, ExplanationError, FashionClassifier, explain
-from fashion_classifier.bundle import DEFAULT_MODEL, SEGMENTATION_MODEL
+from fashion_classifier.bundle import DEFAULT_MODEL, SEGMENTATION_MODEL, sha256
 from fashion_classifier.confidence import calibrated
 from fashion_classifier.preprocessing import VIEW_SIZE
 from fashion_classifier.segmentation import Segmenter, default_segmenter
@@ -32,7 +33,7 @@ from train.networks.runs import WEIGHTS, open_run
 from train.networks.thumbnail_training import as_input, fit
 from train.pictures.fashion_mnist import FashionMNIST, Pictures
 from train.pictures.phone import PHOTO_LABELS
-from train.reports.compare import grouped, verdicts
+from train.reports.compare import all_pairs, grouped, paired, verdicts
 from train.reports.compare import load as load_entry
 from train.reports.compare import main as compare
 from train.reports.compare import to_markdown as compare_markdown
@@ -123,9 +124,19 @@ def test_comparison(runs: list[Path], data: FashionMNIST, tmp_path: Path, monkey
     assert "| augmented images | no | no |" in text
     monkeypatch.setattr("train.pictures.fashion_mnist.load_fashion_mnist", lambda folder: data)
     compare([str(runs[0]), str(runs[1] / "bundle"), "--out", str(tmp_path)])
-    names = ["comparison.json", "comparison.md", "confusion-ann.png", "confusion-cnn.png", "curves.png", "rescued.png"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == names
-    (sentence,) = verdicts([ann, cnn], data.test.groups)
+    names = {"comparison.json", "comparison.md", "confusion-ann.png", "confusion-cnn.png", "curves.png", "rescued.png"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    compare([str(runs[0]), str(runs[1] / "bundle"), "--out", str(tmp_path), "--networks"])
+    assert {path.name for path in tmp_path.iterdir()} == names | {"ann.tflite"}
+    numbers = json.loads((tmp_path / "comparison.json").read_text())
+    assert [network["name"] for network in numbers["networks"]] == ["ann", "cnn"]
+    kept, bundle = numbers["networks"][0]["kept"], Bundle(runs[0] / "bundle")
+    assert sha256(tmp_path / kept["file"]) == kept["sha256"] == bundle.manifest.files["thumbnail.tflite"]
+    assert kept["expert"]["temperature"] == bundle.manifest.experts["thumbnail"].temperature
+    assert numbers["networks"][1]["kept"] is None
+    found = paired(data.test.groups, ann.answers, cnn.answers)
+    assert numbers["pairs"] == [{"networks": ["ann", "cnn"], "differ": found.p < 0.05} | asdict(found)]
+    (sentence,) = verdicts(all_pairs([ann, cnn], data.test.groups))
     assert f"- {sentence}\n" in (tmp_path / "comparison.md").read_text()
 
 

@@ -6,14 +6,15 @@
 Each argument is a bundle, or a run folder with its bundle exported to RUN/bundle, the baseline first. Runs whose recipes differ
 in nothing but the seed are one network, trained several times: the first is looked at closely, all of them give the spread.
 Writes comparison.json, comparison.md, and as figures the confusion matrices, the learning curves of runs, and the pictures that
-the baseline confuses and the last network does not.
+the baseline confuses and the last network does not. With --networks the networks themselves, but for the last one, which has a
+bundle to be found in, lie beside it: the page asks them about its visitors' pictures.
 """
 
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ import numpy as np
 
 from fashion_classifier import LABELS, Bundle, FashionClassifier
 from fashion_classifier.bundle import MANIFEST
+from fashion_classifier.manifest import Expert
 from train.commands import add_data, command_parser, given_data, told
 
 if TYPE_CHECKING:  # they take seconds to load, and --help needs none of them
@@ -44,7 +46,7 @@ class Entry:
         answers: One for each test image.
         recipe: What it was trained by; empty where that is not recorded.
         starts_afresh: Whether its training started from no other network.
-        milliseconds: Median of single predictions.
+        milliseconds: Of single predictions: the least of five, of a hundred images the median.
         history: One entry an epoch; empty where only a bundle was given.
     """
 
@@ -74,6 +76,25 @@ class Paired:
     first: int
     second: int
     p: float
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A network that lies beside the report, and what its bundle says of it.
+
+    Attributes:
+        file: The network for LiteRT.
+        sha256: Of that file.
+        version: Of the bundle.
+        uncertain_below: Typicality under which a picture counts as probably none of the ten.
+        expert: Its calibration, and the forms of a picture that it is shown.
+    """
+
+    file: str
+    sha256: str
+    version: str
+    uncertain_below: float
+    expert: Expert
 
 
 def paired(truth: Sequence[str], first: Sequence[str], second: Sequence[str]) -> Paired:
@@ -158,17 +179,37 @@ def load(name: str, sources: Sequence[Path], test: "Pictures") -> Entry:
     )
 
 
+def keep(source: Path, name: str, out: Path) -> Kept:
+    """Copy the network for thumbnails of a bundle to a folder.
+
+    Raises:
+        ValueError: There are several.
+    """
+    bundle = Bundle(source)
+    manifest, expert = bundle.manifest, bundle.manifest.experts["thumbnail"]
+    files = {member.file for member in expert.members}
+    if len(files) > 1:
+        raise ValueError(f"One network for thumbnails can be kept, {source} has {', '.join(sorted(files))}.")
+    (file,) = files
+    (out / f"{name}.tflite").write_bytes(bundle.read(file))
+    members = tuple(replace(member, file=f"{name}.tflite") for member in expert.members)
+    return Kept(
+        f"{name}.tflite", manifest.files[file], manifest.version, manifest.uncertain_below, replace(expert, members=members)
+    )
+
+
 def _bytes(folder: Path, files: set[str]) -> int:
     return sum((folder / file).stat().st_size for file in files)
 
 
-def _milliseconds(classifier: FashionClassifier, pictures: "Pictures", runs: int = 200) -> float:
-    durations = []
-    for image in pictures.images[:runs]:
+def _milliseconds(classifier: FashionClassifier, pictures: "Pictures", images: int = 100, looks: int = 5) -> float:
+    def seconds(image: Any) -> float:
         start = time.perf_counter()
         classifier.predict(image)
-        durations.append(time.perf_counter() - start)
-    return float(np.median(durations) * 1000)
+        return time.perf_counter() - start
+
+    least = [min(seconds(image) for _ in range(looks)) for image in pictures.images[:images]]  # others use the machine, too
+    return float(np.median(least) * 1000)
 
 
 def confused_pairs(evaluation: "Evaluation") -> dict[tuple[str, str], int]:
@@ -178,25 +219,32 @@ def confused_pairs(evaluation: "Evaluation") -> dict[tuple[str, str], int]:
     return dict(sorted(errors.items(), key=lambda item: -item[1]))
 
 
-def verdicts(entries: Sequence[Entry], truth: Sequence[str]) -> list[str]:
+def all_pairs(entries: Sequence[Entry], truth: Sequence[str]) -> dict[tuple[str, str], Paired]:
+    """Every two networks by their names."""
+    return {(one.name, other.name): paired(truth, one.answers, other.answers) for one, other in combinations(entries, 2)}
+
+
+def verdicts(pairs: Mapping[tuple[str, str], Paired]) -> list[str]:
     """What the test images say of every two networks, in one sentence each; none is called better that may be luck."""
-    pairs = list(combinations(entries, 2))
     sentences = []
-    for one, other in pairs:
-        found = paired(truth, one.answers, other.answers)
+    for (one, other), found in pairs.items():
         p = "p < 0.0001" if found.p < 0.0001 else f"p = {found.p:.4f}"
-        better = one.name if found.first > found.second else other.name
         sentences.append(
-            f"The {one.name} names {found.first:,} images right that the {other.name} names wrong, the {other.name} "
-            f"{found.second:,} that the {one.name} names wrong: "
+            f"The {one} names {found.first:,} images right that the {other} names wrong, the {other} {found.second:,} that the "
+            f"{one} names wrong: "
             + (
-                f"of these two networks the {better} is the more often right"
-                if found.p < SIGNIFICANT / len(pairs)
+                f"of these two networks the {one if found.first > found.second else other} is the more often right"
+                if _differ(found, pairs)
                 else "these images do not tell which of the two is the more often right"
             )
             + f" ({p})."
         )
     return sentences
+
+
+def _differ(found: Paired, pairs: Mapping[tuple[str, str], Paired]) -> bool:
+    """Whether one of two networks is the more often right, as far as these images can tell (Bonferroni)."""
+    return found.p < SIGNIFICANT / len(pairs)
 
 
 def to_markdown(entries: Sequence[Entry], sentences: Sequence[str]) -> str:
@@ -214,7 +262,7 @@ def to_markdown(entries: Sequence[Entry], sentences: Sequence[str]) -> str:
             "",
         ]
     lines += [
-        "The 95 % interval is the test set's sampling error (Wilson); mean and standard deviation are over training runs that "
+        "The 95% interval is the test set's sampling error (Wilson); mean and standard deviation are over training runs that "
         "differ in their seed. Everything else is of the first run.",
         "",
         head,
@@ -224,7 +272,7 @@ def to_markdown(entries: Sequence[Entry], sentences: Sequence[str]) -> str:
         f"| {name} | " + " | ".join(value(entry) for entry in entries) + " |"
         for name, value in (
             ("accuracy", lambda entry: f"**{entry.evaluation.accuracy:.2%}**"),
-            ("95 % interval", lambda entry: "{:.2%} to {:.2%}".format(*entry.evaluation.interval)),
+            ("95% interval", lambda entry: "{:.2%} to {:.2%}".format(*entry.evaluation.interval)),
             ("over seeds", _spread),
             ("precision (macro)", lambda entry: f"{entry.evaluation.precision:.4f}"),
             ("recall (macro)", lambda entry: f"{entry.evaluation.recall:.4f}"),
@@ -277,11 +325,11 @@ def plot_curves(entries: Sequence[Entry]) -> "Figure":
     return figure
 
 
-def plot_rescued(first: Entry, last: Entry, test: "Pictures", *, pairs: int = 4, columns: int = 12) -> "Figure":
-    """Test images of the most confused pairs that the first network gets wrong and the last one right."""
+def plot_rescued(first: Entry, last: Entry, test: "Pictures", *, pairs: int = 4, columns: int = 6) -> "Figure":
+    """Test images of the most confused pairs that the first network gets wrong and the last one right; for phones, too."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(columns * 0.8, pairs * 1.1), layout="constrained")
+    figure = Figure(figsize=(columns * 0.8, pairs * 1.1), layout="constrained", dpi=160)
     grid = figure.subplots(pairs, columns, squeeze=False)
     for axes_row, (a, b) in zip(grid, confused_pairs(first.evaluation), strict=False):
         rescued = [
@@ -289,7 +337,7 @@ def plot_rescued(first: Entry, last: Entry, test: "Pictures", *, pairs: int = 4,
             for i, truth in enumerate(test.groups)
             if {truth, first.answers[i]} == {a, b} and first.answers[i] != truth and last.answers[i] == truth
         ]
-        axes_row[0].set_title(f"{a} or {b}: {len(rescued)} rescued", loc="left", fontsize=8)
+        axes_row[0].set_title(f"{a} or {b}: {len(rescued)} rescued", loc="left", fontsize=11)
         for axes in axes_row:
             axes.axis("off")
         for axes, i in zip(axes_row, rescued, strict=False):
@@ -302,6 +350,7 @@ def main(options: list[str] | None = None) -> None:
     parser.add_argument("sources", type=Path, nargs="+", metavar="RUN_OR_BUNDLE", help="the baseline first")
     add_data(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for the report")
+    parser.add_argument("--networks", action="store_true", help="keep all networks but the last there, too")
     arguments = parser.parse_args(options)
     with told(parser):
         for source in arguments.sources:
@@ -309,7 +358,7 @@ def main(options: list[str] | None = None) -> None:
                 raise ValueError(
                     f"There is no bundle in {source}: export it first, python -m train.export {source} {source}/bundle."
                 )
-        print(compare(arguments.sources, arguments.data, arguments.out))
+        print(compare(arguments.sources, arguments.data, arguments.out, networks=arguments.networks))
     last = bundle_of(arguments.sources[-1])
     print(f"The comparison is in {arguments.out / 'comparison.md'}. See the last network in the page:")
     print(f"FASHION_CLASSIFIER_MODEL={last} python app.py")
@@ -317,15 +366,24 @@ def main(options: list[str] | None = None) -> None:
     print(f"python -m train.publish {last} owner/name --version v{Bundle(last).manifest.version}{given_data(arguments)}")
 
 
-def compare(sources: Sequence[Path], data: Path | None, out: Path) -> str:
-    """Write the report on bundles and runs; its text."""
+def compare(sources: Sequence[Path], data: Path | None, out: Path, *, networks: bool = False) -> str:
+    """Write the report on bundles and runs, with the networks but for the last one or without; its text."""
     from train.pictures.fashion_mnist import load_fashion_mnist
 
     groups, test = grouped(sources), load_fashion_mnist(data).test
     entries = [load(name, each, test) for name, each in groups.items()]
-    text = to_markdown(entries, verdicts(entries, test.groups))
+    pairs = all_pairs(entries, test.groups)
+    text = to_markdown(entries, verdicts(pairs))
     out.mkdir(parents=True, exist_ok=True)
-    numbers = [{key: value for key, value in asdict(entry).items() if key != "answers"} for entry in entries]
+    kept = {name: keep(bundle_of(first), name, out) for name, (first, *_) in list(groups.items())[:-1]} if networks else {}
+    numbers = {
+        "networks": [
+            {key: value for key, value in asdict(entry).items() if key != "answers"}
+            | {"kept": asdict(kept[entry.name]) if entry.name in kept else None}
+            for entry in entries
+        ],
+        "pairs": [{"networks": names, "differ": _differ(found, pairs)} | asdict(found) for names, found in pairs.items()],
+    }
     (out / "comparison.json").write_text(json.dumps(numbers, indent=1) + "\n")
     (out / "comparison.md").write_text(text, encoding="utf-8")
     for entry in entries:

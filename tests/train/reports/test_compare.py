@@ -1,12 +1,24 @@
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fashion_classifier import LABELS
-from tests.tiny_bundles import changed, put
-from train.reports.compare import Entry, confused_pairs, grouped, main, paired, plot_curves, to_markdown, verdicts
+from fashion_classifier import LABELS, Bundle
+from tests.tiny_bundles import change, changed, put
+from train.reports.compare import (
+    Entry,
+    all_pairs,
+    confused_pairs,
+    grouped,
+    keep,
+    main,
+    paired,
+    plot_curves,
+    to_markdown,
+    verdicts,
+)
 from train.reports.thumbnails import score
 
 TRUTH = [LABELS[i % 10] for i in range(400)]
@@ -49,7 +61,7 @@ def test_mcnemar_by_hand() -> None:
 )
 def test_equal_networks_have_no_winner(wrong: tuple[range, range]) -> None:
     entries = [entry("ann", wrong[0]), entry("cnn", wrong[1]), entry("resnet", wrong[0])]
-    sentences = verdicts(entries, TRUTH)
+    sentences = verdicts(all_pairs(entries, TRUTH))
     assert len(sentences) == 3
     assert all("these images do not tell which of the two is the more often right (p = " in text for text in sentences)
     text = to_markdown(entries, sentences)
@@ -58,18 +70,18 @@ def test_equal_networks_have_no_winner(wrong: tuple[range, range]) -> None:
 
 def test_a_better_network_wins_and_only_it() -> None:
     good, bad = entry("cnn", range(8)), entry("ann", range(60))
-    (sentence,) = verdicts([bad, good], TRUTH)
+    (sentence,) = verdicts(all_pairs([bad, good], TRUTH))
     assert sentence == (
         "The ann names 0 images right that the cnn names wrong, the cnn 52 that the ann names wrong: of these two networks the "
         "cnn is the more often right (p < 0.0001)."
     )
-    assert "of these two networks the cnn is" in verdicts([good, bad], TRUTH)[0]
+    assert "of these two networks the cnn is" in verdicts(all_pairs([good, bad], TRUTH))[0]
 
 
 def test_the_tables_say_what_the_runs_were() -> None:
     """Two epochs each, on images as they are: nothing may be said of long training or of mirrored images."""
     entries = [entry("ann", range(60), epochs=2, augmentation=False), entry("cnn", range(70))]
-    text = to_markdown(entries, verdicts(entries, TRUTH))
+    text = to_markdown(entries, verdicts(all_pairs(entries, TRUTH)))
     assert "| trained for | 2 epochs | not recorded |" in text
     assert "| augmented images | no | not recorded |" in text
     assert "| accuracy | **85.00%** | **82.50%** |" in text
@@ -101,3 +113,21 @@ def test_a_run_without_a_bundle_is_explained(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().err == (
         f"There is no bundle in {mine}: export it first, python -m train.export {mine} {mine}/bundle.\n"
     )
+
+
+def test_a_network_is_kept_with_what_its_bundle_says_of_it(tiny_bundles: dict[str, Path], tmp_path: Path) -> None:
+    bundle = Bundle(changed(tiny_bundles["thumbnail"], tmp_path / "bundle", experts__thumbnail__temperature=2.5))
+    kept = keep(bundle.path, "ann", tmp_path)
+    assert (tmp_path / "ann.tflite").read_bytes() == bundle.read("thumbnail.tflite")
+    assert (kept.file, kept.sha256) == ("ann.tflite", bundle.manifest.files["thumbnail.tflite"])
+    assert (kept.version, kept.uncertain_below, kept.expert.temperature) == ("1.0.0", 0.05, 2.5)
+    assert [(member.form, member.file) for member in kept.expert.members] == [("canonical", "ann.tflite")]
+
+    other = (bundle.path / "thumbnail.tflite").read_bytes()
+    put(bundle.path, "another.tflite", other)
+    member = asdict(bundle.manifest.experts["thumbnail"].members[0])
+    change(bundle.path, experts__thumbnail__members=[member, member | {"file": "another.tflite"}])
+    with pytest.raises(
+        ValueError, match=r"One network for thumbnails can be kept, .*bundle has another.tflite, thumbnail.tflite"
+    ):
+        keep(bundle.path, "ann", tmp_path)
