@@ -67,22 +67,23 @@ def _within(picture: UInt8Array) -> Inset | None:
     if page is None:
         return None
     _, numbers, statistics, _ = cv2.connectedComponentsWithStats(differs(samples, page), connectivity=4)
-    sides = statistics[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
-    shorter, areas = sides.min(axis=1), sides.prod(axis=1)
-    photos: list[tuple[int, Box, UInt8Array]] = []
-    for i in np.argsort(-areas):
-        if photos and areas[i] < RIVAL * photos[0][0]:
+    sides = statistics[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
+    shorter, longer, areas = sides.min(axis=1), sides.max(axis=1), sides.prod(axis=1)
+    likely = np.flatnonzero((shorter >= SMALLEST) & (longer <= LONGEST * shorter))
+    found: tuple[int, Box, UInt8Array] | None = None
+    for i in sorted(likely[likely > 0], key=areas.__getitem__, reverse=True):  # the page is 0
+        if found and areas[i] < RIVAL * found[0]:
             break
-        if shorter[i] < SMALLEST or sides[i].max() > LONGEST * shorter[i]:
-            continue
-        left, top, across, down = (int(length) for length in statistics[i + 1, :4])
+        left, top, across, down = (int(length) for length in statistics[i, :4])
         box = left, top, across, down
-        outline = _outline((numbers[top : top + down, left : left + across] == i + 1).astype(np.uint8))
+        outline = _outline((numbers[top : top + down, left : left + across] == i).astype(np.uint8))
         if outline is not None and _commonest(_cut(samples, box))[1] <= MOST_PLAIN:
-            photos.append((int(areas[i]), box, outline))
-    if len(photos) != 1:
+            if found:
+                return None  # which one is meant?
+            found = int(areas[i]), box, outline
+    if found is None:
         return None
-    _, (left, top, across, down), outline = photos[0]
+    _, (left, top, across, down), outline = found
     if outline.all() and (across, down) == samples.shape[1::-1]:
         return None
     box = step * left, step * top, step * (across - 1) + 1, step * (down - 1) + 1  # the samples alone are surely within

@@ -209,6 +209,19 @@ def test_models_inside_and_states_are_kept(
     np.testing.assert_array_equal(answers(copy, as_input(thumbnails)), answers(model, as_input(thumbnails)))
 
 
+def test_statistics_of_a_model_inside_an_hdf5_file(classifier: tuple[Any, Any], thumbnails: Pictures, tmp_path: Path) -> None:
+    """Keras forgets them when it reads its own file, and must not be taken at its word."""
+    statistics = layers.Normalization()
+    statistics.adapt(np.array([0, 1], np.float32).reshape(2, 1, 1, 1))
+    inner = keras.Sequential([keras.Input((28, 28, 1)), statistics])
+    rest = [layers.Rescaling(0.5, 0.5), layers.Flatten(), layers.Dense(10)]
+    model = classify(keras.Sequential([keras.Input((28, 28, 1)), inner, *rest]), classifier)
+    model.save(tmp_path / "model.h5")
+    found = adopt(tmp_path / "model.h5", thumbnails)
+    assert found.compared == 200
+    np.testing.assert_array_equal(answers(found.network, as_input(thumbnails)), answers(model, as_input(thumbnails)))
+
+
 def test_it_can_be_said_how_a_network_is_fed(classifier: tuple[Any, Any], thumbnails: Pictures, tmp_path: Path) -> None:
     model = classify(plain(None), classifier)
     model.save(tmp_path / "model.keras")

@@ -21,7 +21,7 @@ from fashion_classifier.labels import LABELS
 from fashion_classifier.preprocessing import SIZE
 from train.networks.architectures import FEATURES
 from train.networks.encodings import INPUTS, Encoding
-from train.networks.keras_files import KerasFile, UnusableFileError, load, read
+from train.networks.keras_files import KerasFile, UnusableFileError, finalize, load, read, readable
 from train.pictures.fashion_mnist import Pictures
 
 Float32Array = npt.NDArray[np.float32]
@@ -317,9 +317,11 @@ def _stored_answers(file: KerasFile, fed: Float32Array) -> Float32Array | None:
         if file.old:
             import tf_keras  # Keras 2, kept as it was
 
-            stored = tf_keras.models.load_model(file.path, compile=False, safe_mode=True)
+            with readable(file) as path:
+                stored = tf_keras.models.load_model(path, compile=False, safe_mode=True)
         else:
             stored = keras.models.load_model(file.path, compile=False, safe_mode=True)
+        finalize(stored)
         batch, *taken = stored.input_shape
         images = np.asarray(_as_taken(fed, tuple(taken)))[: len(fed) // (batch or 1) * (batch or 1)]
         answers: Float32Array = stored.predict(images, batch_size=batch or BATCH, verbose=0).reshape(-1, len(LABELS))

@@ -9,11 +9,15 @@ Nothing stored is executed: whatever is no layer, operation or function of Keras
 
 import hashlib
 import inspect
+import io
 import json
+import re
 import sys
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,7 +33,9 @@ if TYPE_CHECKING:
 Config = dict[str, Any]
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"  # of a .keras file
+LAYERS = "_layer_checkpoint_dependencies"  # what TensorFlow 2.12 to 2.14 called the group of a model's layers
 HDF5, ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"  # how files start
+OPTIMIZER = re.compile(r"/(?!model_weights/)(.*/)?optimizer/")  # its state in a .keras file; a layer may have that name in .h5
 SAVE = 'model.save("model.keras")'
 
 MODELS = ("Sequential", "Functional", "Model")  # Model is what Keras called Functional before TensorFlow 2.2
@@ -80,6 +86,7 @@ RETIRED_ARGUMENTS: dict[str, tuple[Any, ...]] = {  # with the values that mean w
     "trainable": (),  # nothing is trained here
     "value_shape": (),
 }
+TRAINING = ("_initializer", "_regularizer", "_constraint")  # separable convolutions had those of their base class as well
 POLICIES = ("Policy", "PolicyV1", "DTypePolicy", "FloatDTypePolicy")
 FLOATS = ("float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16", "float32")
 RETIRED_LAYERS = ("CuDNNGRU", "CuDNNLSTM", "DenseFeatures", "LocallyConnected1D", "LocallyConnected2D")
@@ -226,10 +233,11 @@ def _text(value: str | bytes) -> str:
 
 
 def _digests(path: Path, group: h5py.Group) -> frozenset[str]:
+    """Of what a network holds, not of the state of its optimizer, nor of those of models inside it."""
     found: list[str] = []
 
     def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(item, h5py.Dataset) and not name.startswith("optimizer"):
+        if isinstance(item, h5py.Dataset) and not OPTIMIZER.match(item.name):
             if item.external or item.is_virtual:
                 raise UnusableFileError(f"{path} takes weights from other files ({name}). Save the model whole: {SAVE}.")
             found.extend(_digest(item[()]))
@@ -289,21 +297,16 @@ def load(file: KerasFile) -> "keras.Model":
     import keras  # takes seconds
 
     config = updated(file)
-    with tempfile.TemporaryDirectory() as folder:
-        link = Path(folder) / f"stored{'.keras' if zipfile.is_zipfile(file.path) else '.h5'}"  # Keras goes by the name
-        link.symlink_to(file.path.resolve())
+    with readable(file) as path:
         try:
             network = keras.saving.deserialize_keras_object(config, safe_mode=True)
-            network.load_weights(link)
+            network.load_weights(path)
         except Exception as error:  # Keras raises many kinds
             reason = str(error).strip().splitlines()[-1][:200] if str(error) else type(error).__name__
             raise UnusableFileError(
                 f"{file.path}, of Keras {file.keras_version}, cannot be read by Keras {keras.__version__}: {reason}"
             ) from error
-    layers = list(network._flatten_layers(include_self=False))
-    for layer in layers:
-        if hasattr(layer, "finalize_state") and layer.variables:
-            layer.finalize_state()  # Keras forgets it where the layer is inside another
+    finalize(network)
     found = {digest for variable in network.variables for digest in _digest(np.asarray(variable))}
     if found != file.weights:
         raise UnusableFileError(
@@ -311,9 +314,62 @@ def load(file: KerasFile) -> "keras.Model":
             f"{len(found - file.weights)} were not stored. Save it again with its own Keras, {file.keras_version}: {SAVE}."
         )
     if file.old:
-        for layer in layers:
+        for layer in network._flatten_layers(include_self=False):
             _keep_hard_sigmoid(layer)
     return network
+
+
+@contextmanager
+def readable(file: KerasFile) -> Iterator[Path]:
+    """The file under a name by which Keras knows its kind, with its layers where TensorFlow 2.15 and Keras 3 look for them."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"stored{'.keras' if zipfile.is_zipfile(file.path) else '.h5'}"
+        if path.suffix == ".keras" and file.old:
+            _renumber(file.path, path)
+        else:
+            path.symlink_to(file.path.resolve())
+        yield path
+
+
+def _renumber(stored: Path, copy: Path) -> None:
+    """Copy a .keras file of Keras 2, its layers numbered one by one in their order.
+
+    TensorFlow 2.12 to 2.14 kept them under LAYERS, and counted most layers with weights twice: dense, dense_2, dense_4.
+    """
+
+    def number(name: str) -> tuple[str, int]:
+        kind, _, count = name.rpartition("_")
+        return (kind, int(count)) if kind and count.isdecimal() else (name, 0)
+
+    def visit(group: h5py.Group) -> None:
+        seen: Counter[str] = Counter()
+        for kind, count in sorted(map(number, group)) if group.name.endswith(f"/{LAYERS}") else ():
+            old, new = (f"{kind}_{n}" if n else kind for n in (count, seen[kind]))
+            if old != new:
+                group.move(old, new)
+            seen[kind] += 1
+        for child in list(group):
+            if isinstance(group[child], h5py.Group):
+                visit(group[child])
+                if child == LAYERS:
+                    group.move(child, "layers")
+
+    with zipfile.ZipFile(stored) as archive, zipfile.ZipFile(copy, "w") as mended:
+        for name in archive.namelist():
+            content = archive.read(name)
+            if name == WEIGHTS:
+                weights = io.BytesIO(content)
+                with h5py.File(weights, "r+") as opened:
+                    visit(opened)
+                content = weights.getvalue()
+            mended.writestr(name, content)
+
+
+def finalize(network: Any) -> None:
+    """Have the adapted layers of a network use what they adapted to; Keras forgets it of those in models inside."""
+    for layer in network._flatten_layers(include_self=False):
+        if hasattr(layer, "finalize_state") and layer.variables:
+            layer.finalize_state()
 
 
 def _keep_hard_sigmoid(layer: "keras.layers.Layer") -> None:
@@ -378,10 +434,10 @@ class _Update:
             return self.model(entry)
         import keras
 
-        module = entry.get("module") or ""
+        module = entry.get("module") or self._home(entry)
         if module.startswith("keras.src.ops."):
             self._known(sys.modules.get(module), name, entry)
-            return entry
+            return entry | {"module": module, "registered_name": name}
         name = RENAMED_LAYERS.get(name, name)
         cls = self._known(keras.layers, name, entry)
         config = self._arguments(cls, entry["class_name"], entry["config"])
@@ -396,6 +452,13 @@ class _Update:
     def _entry(self, module: str, name: str, config: Config, stored: Config) -> Config:
         built = {"build_config": stored["build_config"]} if not self.file.old and stored.get("build_config") else {}
         return {"module": module, "class_name": name, "config": config, "registered_name": None} | built
+
+    def _home(self, entry: Config) -> str:
+        """The module of an operation, which Keras 3 leaves out of .h5 files; "" for a layer: these have a dtype."""
+        if self.file.old or "dtype" in entry["config"]:
+            return ""
+        names = [f"keras.src.ops.{module}" for module in ("numpy", "nn", "math", "core", "linalg", "image")]
+        return next((name for name in names if hasattr(sys.modules.get(name), entry["class_name"])), "")
 
     def _known(self, module: Any, name: str, entry: Config) -> type:
         import keras
@@ -417,7 +480,7 @@ class _Update:
         }
         for argument, value in (added | stored).items():
             argument = RENAMED_ARGUMENTS.get((name, argument), argument)
-            if argument in accepted:
+            if argument in accepted or not self.file.old:
                 result[argument] = self._value(argument, value)
             elif value is not None and not _meaningless(argument, value):
                 raise UnusableFileError(
@@ -433,6 +496,8 @@ class _Update:
         if argument == "dtype":
             policy = value["config"].get("name") if isinstance(value, dict) and value["class_name"] in POLICIES else value
             return "float32" if policy in FLOATS else value
+        if argument == "cells":
+            return [self.layer(cell) for cell in value]
         if isinstance(value, str) and argument.endswith("activation"):
             return RENAMED_FUNCTIONS.get(value, value)
         if not isinstance(value, dict) or "class_name" not in value:
@@ -448,12 +513,8 @@ class _Update:
                 kind = getattr(keras, f"{ending}s")
                 cls = getattr(kind, value["class_name"], None)
                 if isinstance(cls, type):
-                    return {
-                        "module": kind.__name__.removeprefix("keras.api."),
-                        "class_name": value["class_name"],
-                        "config": self._arguments(cls, value["class_name"], value["config"]),
-                        "registered_name": None,
-                    }
+                    config = self._arguments(cls, value["class_name"], value["config"])
+                    return self._entry(f"keras.{ending}s", value["class_name"], config, {})
                 return None if ending != "initializer" else "zeros"  # they matter in training alone
         return value
 
@@ -467,10 +528,13 @@ class _Update:
         # Keras 2 counted the making of a model as its first call
         first = {name: min((node for known, node, _ in references if known == name), default=0) for name in inner}
 
-        def tensor(reference: list[Any]) -> Config:
+        def counted(reference: list[Any], start: int = 0) -> list[Any]:
             name, node, index = reference[:3]
-            history = [name, node - first.get(name, 0), index]
-            return {"class_name": "__keras_tensor__", "config": {"shape": [None], "dtype": "float32", "keras_history": history}}
+            return [name, node - first.get(name, 0) + start, index]
+
+        def tensor(reference: list[Any]) -> Config:
+            config = {"shape": [None], "dtype": "float32", "keras_history": counted(reference)}
+            return {"class_name": "__keras_tensor__", "config": config}
 
         def argument(value: Any) -> Any:
             if isinstance(value, list) and value and value[0] == "_CONSTANT_VALUE":
@@ -488,9 +552,7 @@ class _Update:
             layers.append(self._called(layer, nodes))
 
         def output(reference: list[Any]) -> list[Any]:
-            name, node, index = reference[:3]
-            counted = 0 if inner.get(name, "Sequential") == "Sequential" else 1  # Keras 3 still counts it here
-            return [name, node - first.get(name, 0) + counted, index]
+            return counted(reference, 0 if inner.get(reference[0], "Sequential") == "Sequential" else 1)  # still counted here
 
         return {
             "name": config.get("name", "model"),
@@ -550,7 +612,9 @@ def _batch_shape(layer: Config) -> Any:
 
 
 def _meaningless(argument: str, value: Any) -> bool:
-    """Whether an argument that is no more said what Keras does without it."""
+    """Whether an argument that is no more said what Keras does without it, or something that matters in training alone."""
+    if argument.endswith(TRAINING):
+        return True
     return argument in RETIRED_ARGUMENTS and (not RETIRED_ARGUMENTS[argument] or value in RETIRED_ARGUMENTS[argument])
 
 

@@ -1,6 +1,7 @@
 """Files of older Kerases, and what is none of them. What the older ones answered was computed by themselves."""
 
 import gzip
+import io
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tf_keras
 
 from train.networks.keras_files import UnusableFileError, load, read
 from train.pictures.fashion_mnist import Pictures
@@ -45,6 +47,77 @@ def test_a_file_of_an_older_keras_answers_as_it_did(name: str, thumbnails: Pictu
 
 def test_all_fixtures_have_answers() -> None:
     assert sorted(f"{name}.gz" for name in ANSWERS) == sorted(path.name for path in FIXTURES.glob("*.gz"))
+
+
+def keras_2() -> Any:
+    """A model of Keras 2 whose layers have weights of one shape: in another order they would fit as well."""
+    layers = tf_keras.layers
+    inputs = tf_keras.Input((4,))
+    one, two, three = (layers.Dense(4, activation=name) for name in ("relu", "tanh", "elu"))
+    inner = [tf_keras.Sequential([tf_keras.Input((4,)), layers.Dense(4), layers.Dense(4, "tanh")]) for _ in range(2)]
+    return tf_keras.Model(inputs, layers.Concatenate()([inner[1](two(inputs)), inner[0](three(one(inputs)))]))
+
+
+def count_twice(group: h5py.Group) -> None:
+    """Number and call layers as TensorFlow 2.13 did, in a file of TensorFlow 2.15."""
+    for name in sorted(group, reverse=True, key=lambda name: int(name.rpartition("_")[2]) if name[-1].isdecimal() else 0):
+        if group.name.endswith("/layers") and name[-1].isdecimal():
+            kind, _, number = name.rpartition("_")
+            group.move(name, f"{kind}_{2 * int(number)}")
+    for name, child in list(group.items()):
+        if isinstance(child, h5py.Group):
+            count_twice(child)
+            if name == "layers":
+                group.move(name, "_layer_checkpoint_dependencies")
+
+
+@pytest.mark.parametrize("as_in_13", [False, True])
+def test_layers_of_one_kind_keep_their_order(as_in_13: bool, tmp_path: Path) -> None:
+    model, path = keras_2(), tmp_path / "model.keras"
+    model.save(path)
+    with zipfile.ZipFile(path) as stored:
+        parts = {name: stored.read(name) for name in stored.namelist()}
+    weights = io.BytesIO(parts["model.weights.h5"])
+    if as_in_13:
+        with h5py.File(weights, "r+") as opened:
+            count_twice(opened)
+            assert {"dense", "dense_2", "dense_4"} <= set(opened["_layer_checkpoint_dependencies"])
+    with zipfile.ZipFile(path, "w") as changed:
+        for name, content in (parts | {"model.weights.h5": weights.getvalue()}).items():
+            changed.writestr(name, content)
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    np.testing.assert_allclose(load(read(path))([x]), model(x), atol=1e-6)
+
+
+def test_cells_and_what_separable_convolutions_left_behind(tmp_path: Path) -> None:
+    layers = tf_keras.layers
+    cells = layers.RNN([layers.LSTMCell(3), layers.GRUCell(3)])
+    model = tf_keras.Sequential([tf_keras.Input((4, 4, 1)), layers.SeparableConv2D(2, 3), layers.Reshape((2, 4)), cells])
+    model.save(tmp_path / "model.keras")
+    x = np.random.default_rng(0).normal(size=(5, 4, 4, 1)).astype(np.float32)
+    np.testing.assert_allclose(load(read(tmp_path / "model.keras"))(x), model(x), atol=1e-6)
+
+
+def test_the_optimizer_of_a_model_inside_is_no_weight(tmp_path: Path) -> None:
+    inner = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, name="optimizer")])
+    inner.compile("adam", "mse")
+    inner.optimizer.build(inner.trainable_variables)
+    model = keras.Sequential([keras.Input((3,)), inner, keras.layers.Dense(2)])
+    x = np.ones((1, 3), np.float32)
+    for name in ("model.keras", "model.h5"):
+        model.save(tmp_path / name)
+        np.testing.assert_array_equal(load(read(tmp_path / name))(x), model(x))
+
+
+def test_what_keras_3_leaves_out_of_hdf5_files(tmp_path: Path) -> None:
+    statistics = keras.layers.Normalization()
+    statistics.adapt(np.arange(6, dtype=np.float32).reshape(2, 3))
+    inputs = keras.Input((3,))
+    x = keras.Sequential([keras.Input((3,)), statistics])(inputs)  # read back, its statistics are forgotten
+    model = keras.Model(inputs, keras.ops.relu(keras.layers.Dense(3)(x) / 2.0 + x))  # where operations are from is not said
+    model.save(tmp_path / "model.h5")
+    x = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    np.testing.assert_allclose(load(read(tmp_path / "model.h5"))(x), model(x), atol=1e-6)
 
 
 def test_a_weight_that_is_missing_or_left_over(tmp_path: Path) -> None:
