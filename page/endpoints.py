@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 from gradio.exceptions import InvalidPathError
+from gradio_client.utils import is_file_obj_with_meta, is_http_url_like, traverse
 from PIL import Image
 from pydantic import ValidationError
 
@@ -195,9 +196,10 @@ class Page(gr.Blocks):
             raise refusal(f"Takes {len(block_fn.inputs)} inputs, received {len(inputs)}.")
         super().validate_inputs(block_fn, inputs)
 
-    async def preprocess_data(self, *args: Any, **options: Any) -> list[Any]:
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *more: Any, **options: Any) -> list[Any]:
+        traverse(inputs, _refuse_address, is_file_obj_with_meta)  # Gradio would fetch it
         try:
-            processed: list[Any] = await super().preprocess_data(*args, **options)
+            processed: list[Any] = await super().preprocess_data(block_fn, inputs, *more, **options)
         except gr.Error:  # a ValueError, too
             raise
         except InvalidPathError as error:
@@ -207,6 +209,12 @@ class Page(gr.Blocks):
         except (OSError, ValueError) as error:  # ValueError: a null byte in the path
             raise refusal(GONE) from error
         return processed
+
+
+def _refuse_address(file: Payload) -> Payload:
+    if is_http_url_like(str(file["path"])):
+        raise refusal("Received an address: URLs are not fetched, send the picture itself.")
+    return file
 
 
 def add_endpoints(service: Service, picture: gr.Image, peers: Peers | None = None) -> None:

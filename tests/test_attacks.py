@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 import app
+from benchmarks.traffic import RefusedError, Session
 from fashion_classifier import explain, predict
 from fashion_classifier.monitoring import Journal, read_events
 from page import uploads
@@ -161,6 +162,18 @@ def test_no_address_is_fetched(http: httpx.Client, listener: tuple[str, list[Any
             joined = http.post("gradio_api/call/predict", json={"data": [payload | meta, None]}).json()
             assert "event: error" in http.get(f"gradio_api/call/predict/{joined['event_id']}").text
     assert connections == []
+
+
+@pytest.mark.parametrize("endpoint", ["predict", "predict_many", "show_new"])
+def test_no_address_of_the_world_is_fetched(http: httpx.Client, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradio itself would, and refuses those of private networks alone."""
+    fetched: list[str] = []
+    monkeypatch.setattr("gradio.processing_utils.async_ssrf_protected_download", lambda url, _: fetched.append(url))
+    file = {"path": "https://example.org/coat.jpg", "meta": {"_type": "gradio.FileData"}}
+    session = Session(http, f"address-{endpoint}")
+    with pytest.raises(RefusedError, match="Received an address: URLs are not fetched, send the picture itself"):
+        session.call(endpoint, [[file] if endpoint == "predict_many" else file])
+    assert fetched == []
 
 
 def test_no_file_of_the_server_is_readable(http: httpx.Client) -> None:
