@@ -13,7 +13,7 @@ Network = Mapping[str, Any]
 NAMES = {"ann": "the dense network", "cnn": "the convolutional network", "resnet": "our residual network"}
 SHORT = {"ann": "Dense", "cnn": "Convolutional", "resnet": "Ours"}
 WIDTH = 320  # of a plot, in units that are pixels on a phone
-CELL, LEFT, TOP, SLANT = 24, 62, 54, 20  # of a confusion matrix: a cell's side, and what the names take
+CELL, LEFT, TOP, SLANT = 24, 62, 54, 26  # of a confusion matrix: a cell's side, and what the names take
 MOST_INK = 0.45  # opacity, of the cell with the most errors: the number in it can still be read
 NOTED = 5  # errors from which on a cell has its number
 WORST_PAIRS = 6
@@ -111,7 +111,7 @@ def pairs(report: Mapping[str, Any]) -> list[str]:
     sentences = []
     for pair in report["pairs"]:
         one, other = (html.escape(NAMES.get(name, name)) for name in pair["networks"])
-        chance = "p &lt; 0.0001" if pair["p"] < 0.0001 else f"p = {pair['p']:.4f}"
+        chance = "p&nbsp;&lt;&nbsp;0.0001" if pair["p"] < 0.0001 else f"p&nbsp;=&nbsp;{pair['p']:.4f}"
         more = one if pair["first"] > pair["second"] else other
         meant = f"{more} is the more often right" if pair["differ"] else "which is the more often right, these do not tell"
         sentences.append(

@@ -171,10 +171,10 @@ def test_no_network_is_called_better_that_may_be_luck() -> None:
     (told,) = plots.pairs({"pairs": [pair]})
     assert told == (
         "The dense network is right and our residual network wrong on 12 images, the other way round on 20: which is the more "
-        "often right, these do not tell (p = 0.2153)."
+        "often right, these do not tell (p&nbsp;=&nbsp;0.2153)."
     )
     (told,) = plots.pairs({"pairs": [pair | {"second": 90, "p": 1e-9, "differ": True}]})
-    assert told.endswith("the other way round on 90: our residual network is the more often right (p &lt; 0.0001).")
+    assert told.endswith("the other way round on 90: our residual network is the more often right (p&nbsp;&lt;&nbsp;0.0001).")
 
 
 def test_the_shipped_report_says_what_its_parts_say(report: dict[str, Any]) -> None:

@@ -78,6 +78,9 @@ def test_dry_run_writes_what_a_space_needs(
         "pyproject.toml",
         "fashion_classifier/__init__.py",
         "examples/coat.jpg",
+        "report/ann.tflite",
+        "report/cnn.tflite",
+        "report/comparison.json",
         "report/comparison.md",
         "report/rescued.png",
     } <= staged
