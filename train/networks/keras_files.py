@@ -81,6 +81,8 @@ RETIRED_ARGUMENTS: dict[str, tuple[Any, ...]] = {  # with the values that mean w
     "renorm": (False,),
     "renorm_clipping": (),
     "renorm_momentum": (),
+    "rng_type": (),
+    "softmax_robust_masking": (False,),
     "sparse": (False,),
     "time_major": (False,),
     "trainable": (),  # nothing is trained here
