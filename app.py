@@ -44,6 +44,7 @@ LAUNCH_OPTIONS: dict[str, Any] = {
     "max_file_size": "50mb",
     "show_error": True,
     "enable_monitoring": False,
+    "state_session_capacity": 1000,  # visits that are remembered, each call of a program is one; Gradio keeps 0.2 MB of each
     "footer_links": ["api", "settings"],
     "ssr_mode": False,  # on Spaces it puts a server before this one that knows nothing of what stands beside the page
     "mcp_server": find_spec("mcp") is not None,  # Spaces have it

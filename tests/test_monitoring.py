@@ -12,7 +12,7 @@ import pytest
 from huggingface_hub import CommitScheduler, HfApi
 from PIL import Image
 
-from fashion_classifier import LABELS, Prediction, canonicalize, monitoring
+from fashion_classifier import LABELS, Prediction, canonicalize, monitoring, predict
 from fashion_classifier.bundle import DEFAULT_MODEL, Bundle
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, Journal, journal_from_environment, read_events
 from tests.loopback_hub import WRITE_TOKEN, Handler, LoopbackHub
@@ -243,6 +243,17 @@ def test_a_correction_of_what_is_no_event(event: Any, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Unknown event"):
         Journal(tmp_path / "journal").correct(event, predicted(), "Coat", keep_picture=True)
     assert not (tmp_path / "journal").exists()
+
+
+def test_a_gray_photo_is_no_thumbnail_to_learn_from(tmp_path: Path) -> None:
+    """What stands on white is one for `canonicalize`, but a network for photos answered it."""
+    gray = np.full((300, 240), 255, np.uint8)
+    gray[60:240, 60:180] = np.random.default_rng(0).integers(0, 200, (180, 120))
+    prediction = predict(gray)
+    assert (canonicalize(gray).is_photo, prediction.image.is_photo) == (False, True)
+    Journal(tmp_path).correct("a", prediction, "Coat", keep_picture=True)
+    assert len(feedback_pictures(tmp_path)) == 1
+    assert load_feedback(tmp_path).groups == ()
 
 
 def test_corrections_come_back_for_training(tmp_path: Path) -> None:

@@ -70,8 +70,8 @@ def _box_in(path: Path, box: list[int] | None) -> Box | None:
 
 
 def load_feedback(folder: Path) -> Pictures:
-    """The thumbnails among the pictures that visitors corrected; photos are for `train.photos`."""
-    corrected = [(canonicalize(one.path), one) for one in feedback_pictures(folder)]
+    """The thumbnails among the pictures that visitors corrected; what was answered as a photo is for `train.photos`."""
+    corrected = [(canonicalize(one.path), one) for one in feedback_pictures(folder) if one.box is None]
     kept = [(image.pixels, one) for image, one in corrected if not image.is_photo]
     return Pictures(
         np.array([pixels for pixels, _ in kept], np.uint8).reshape(-1, SIZE, SIZE),
