@@ -17,6 +17,7 @@ from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from fashion_classifier import FashionClassifier
+from fashion_classifier.memory import give_back_large_blocks
 from fashion_classifier.monitoring import journal_from_environment
 from page.about import about_tab
 from page.classify import ClassifyTab
@@ -100,4 +101,5 @@ own_files = {file for component in demo.blocks.values() for file in getattr(comp
 uploads = Uploads(Path(get_upload_folder()), own_files)
 
 if __name__ == "__main__":
+    give_back_large_blocks()
     launch()

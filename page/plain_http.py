@@ -26,7 +26,7 @@ from page.words import sentence
 
 MAX_BYTES = 50_000_000  # of a picture's file, as on the page
 MAX_WAITING, WAITING_EACH = 100, 40  # calls that run or wait, of all and of one visitor
-HELD = 2**28  # bytes of pictures that wait, of all visitors
+HELD = 2**27  # bytes of pictures that wait, of all visitors
 SECONDS = 30  # for a picture to arrive in
 PICTURE = {"type": "string", "format": "binary"}
 BODY = {

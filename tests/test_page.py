@@ -9,18 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
 import app
 from fashion_classifier import Explanation, Prediction, explain, find_garments, predict
-from fashion_classifier.images import load_image
 from fashion_classifier.masks import innermost
 from fashion_classifier.monitoring import read_events
 from page import words
 from page.cameras import Cameras
 from page.comparison import lesson
+from page.payloads import Payload, read
 from page.peers import Peers
 from tests.patience import PATIENCE, eventually
 
@@ -183,16 +182,16 @@ def test_a_picture_that_browsers_do_not_show_is_shown_nevertheless(page: Page, t
 
 @ONCE
 def test_of_pictures_in_quick_succession_the_last_one_stays(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, running = threading.Event(), list[bytes]()
+    begun, running = threading.Event(), list[Payload]()
 
-    def slow(data: bytes) -> np.ndarray:
-        running.append(data)
+    def slow(image: Payload) -> bytes:
+        running.append(image)
         begun.set()
         time.sleep(1.5)
         running.pop()
-        return load_image(data)
+        return read(image)
 
-    monkeypatch.setattr("page.pictures.load_image", slow)  # what makes of a HEIC photo one that browsers show
+    monkeypatch.setattr("page.pictures.read", slow)  # what makes of a HEIC photo one that browsers show
     for last, width in (("examples/dress.jpg", 240), ("tests/fixtures/turned.heic", 192)):
         begun.clear()
         page.locator("#picture input[type=file]").set_input_files("tests/fixtures/shirt.heic")

@@ -239,3 +239,33 @@ def test_lists_and_threads_give_back_what_they_took() -> None:
     single, after_a_list, after_threads = map(int, in_a_process_of_its_own(MEMORY, PHOTO).split())
     assert after_a_list < 1.3 * single
     assert after_threads < 1.3 * single
+
+
+LARGE_BLOCKS = """
+import resource, threading
+from fashion_classifier.memory import give_back_large_blocks
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+def take():
+    for megabytes in (25, 30, 20, 28):
+        block = b"x" * (megabytes * 2**20)
+        small.append(b"y" * len(small))
+        del block
+
+give_back_large_blocks()
+small, before = [], resident()
+for threads in [[threading.Thread(target=take) for _ in range(16)] for _ in range(2)]:
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_large_blocks_are_given_back() -> None:
+    assert int(in_a_process_of_its_own(LARGE_BLOCKS)) < 30e6  # 200 MB and more where malloc keeps them

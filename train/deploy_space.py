@@ -22,6 +22,7 @@ from fashion_classifier import Bundle, FashionClassifierError
 from fashion_classifier.bundle import DEFAULT_MODEL, MANIFEST
 from fashion_classifier.classifier import MODEL_VARIABLE
 from fashion_classifier.hub import hub_errors, load, parse_reference
+from page.service import TENSORFLOW_VARIABLE
 from train.commands import command_parser
 
 ROOT = Path(__file__).parent.parent
@@ -122,12 +123,17 @@ def deploy(space: str, model: tuple[str, Bundle] | None, *, with_tensorflow: boo
             delete_patterns="*",  # what the Space no longer needs
             commit_message=f"Deploy {version}",
         )
-        if model is None:  # after the code that knows it
-            api.delete_space_variable(space, MODEL_VARIABLE)
-        else:
-            repo, bundle = model
-            api.add_space_variable(space, MODEL_VARIABLE, f"{repo}@{bundle.commit}")
+        # after the code that knows them
+        _set(api, space, MODEL_VARIABLE, f"{model[0]}@{model[1].commit}" if model else None)
+        _set(api, space, TENSORFLOW_VARIABLE, "1" if with_tensorflow else None)
     return str(address)
+
+
+def _set(api: HfApi, space: str, variable: str, value: str | None) -> None:
+    if value is None:
+        api.delete_space_variable(space, variable)
+    else:
+        api.add_space_variable(space, variable, value)
 
 
 def main() -> int:

@@ -123,10 +123,10 @@ def test_a_space_may_keep_tensorflow(published: str, bundle: Path, tmp_path: Pat
 def test_deploy_pins_the_commit_and_a_rollback_is_another_deploy(
     published: str, loopback: LoopbackHub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, SPACE, "--model", f"{MODEL}@v1.0.0") == 0
+    assert run(monkeypatch, SPACE, "--with-tensorflow", "--model", f"{MODEL}@v1.0.0") == 0
     assert f"/spaces/{SPACE}" in capsys.readouterr().out
     space = loopback.repositories[f"spaces/{SPACE}"]
-    assert space.variables == {"FASHION_CLASSIFIER_MODEL": f"{MODEL}@{published}"}
+    assert space.variables == {"FASHION_CLASSIFIER_MODEL": f"{MODEL}@{published}", "FASHION_CLASSIFIER_TENSORFLOW": "1"}
     assert {"app.py", "requirements.txt", "fashion_classifier/default_model/manifest.json"} <= space.head.files.keys()
     assert published.encode() in space.head.files["README.md"]
     assert space.head.message == "Deploy model 1.0.0"
