@@ -74,8 +74,9 @@ def _weights(heat: Float32Array, cells: npt.NDArray[np.intp], scores: Float64Arr
     inserted, deleted = np.split(scores, 2)
     moved = np.diff(inserted) - np.diff(deleted)
     moved = np.where(_means(heat, cells) < 0, -moved, moved)
-    weights = cv2.GaussianBlur((moved - moved.min())[cells].astype(np.float32), (0, 0), SOFTNESS * len(heat))
-    return (weights / max(float(weights.max()), SAME) + EVERYWHERE).astype(np.float32)
+    spread = (moved - moved.min())[cells]
+    weights: Float32Array = cv2.GaussianBlur(spread, (0, 0), SOFTNESS * len(heat)).astype(np.float32)
+    return weights / np.float32(max(weights.max(), SAME)) + np.float32(EVERYWHERE)
 
 
 def _means(heat: Float32Array, cells: npt.NDArray[np.intp]) -> Float64Array:
