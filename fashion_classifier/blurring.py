@@ -41,16 +41,17 @@ class Blurring:
         self.side = form.shape[0]
         self.geometry = replace(form.geometry(image), mirrored=False)
 
-    def answers(self, kept: Float32Array) -> Float64Array:
-        """What the members say in turn, each of the next picture.
+    def answers(self, kept: Float32Array, in_a_row: int = 1) -> Float64Array:
+        """What the members say in turn, each of the next picture, or of the next few.
 
         Args:
             kept: (n, side, side) in [0, 1], 1 where a picture is sharp and 0 where it is blurred.
+            in_a_row: How many pictures a member is asked about before the next member is.
 
         Returns:
             (n, 10) calibrated probabilities.
         """
-        turns = [self._members[i % len(self._members)] for i in range(len(kept))]
+        turns = [self._members[i // in_a_row % len(self._members)] for i in range(len(kept))]
         return self._calibrated([[self._logits(member, part) for member, part in zip(turns, kept, strict=True)]])
 
     def answer(self, kept: Float32Array) -> Float64Array:

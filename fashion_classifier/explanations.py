@@ -144,10 +144,11 @@ def explain(
         target: One of the ten names; None for the predicted one.
         against: Another one: show what speaks for the target rather than for this. None for the target alone.
         method: "perturbation" asks about the picture with random parts blurred, after RISE (Petsiuk et al. 2018, arXiv
-            1806.07421). "gradcam" (Selvaraju et al. 2017, arXiv 1610.02391) takes no longer than a prediction where a network
-            ends in global pooling. With TensorFlow: "gradcam" of any other, "gradcam++" (Chattopadhay et al. 2018, arXiv
-            1710.11063), "scorecam" (Wang et al. 2020, arXiv 1910.01279), "layercam" (Jiang et al. 2021,
-            doi 10.1109/TIP.2021.3089943) and "smoothgrad" (Smilkov et al. 2017, arXiv 1706.03825).
+            1806.07421), and about a photo also with its parts put in and taken out one by one. "gradcam" (Selvaraju et al.
+            2017, arXiv 1610.02391) takes no longer than a prediction where a network ends in global pooling. With TensorFlow:
+            "gradcam" of any other, "gradcam++" (Chattopadhay et al. 2018, arXiv 1710.11063), "scorecam" (Wang et al. 2020,
+            arXiv 1910.01279), "layercam" (Jiang et al. 2021, doi 10.1109/TIP.2021.3089943) and "smoothgrad" (Smilkov et al.
+            2017, arXiv 1706.03825).
         looks: How often "perturbation" asks, from 10 to 2000; None for 200 times about a thumbnail, 100 about a photo. 20
             give a first, coarse map.
 

