@@ -137,7 +137,9 @@ def race(name: str, source: Path, n: int, workers: int, listed: int) -> Rates:
     first, last = seen[0], seen[-1]
     pictures = last.progress.pictures - first.progress.pictures
     seconds = (last.progress.seconds - first.progress.seconds) * workers
-    rates = Rates(pictures / seconds, pictures / (last.processor - first.processor))
+    working = seen[-2]  # at the last one, workers may have ended, and with them what they took
+    named = working.progress.pictures - first.progress.pictures
+    rates = Rates(pictures / seconds, named / (working.processor - first.processor))
     print(f"{name}, n = {n:,}, {workers} workers, {whole:.0f} s with all their start:")
     for kind, job, *lists in zip(Rates._fields, rates, before, after, strict=True):
         ratio = job / statistics.mean(lists)
@@ -145,7 +147,6 @@ def race(name: str, source: Path, n: int, workers: int, listed: int) -> Rates:
             f"  by the {kind}: {job:.1f} a second and core; on lists {lists[0]:.1f} before and {lists[1]:.1f} after, "
             f"n = {listed} in each of {workers} processes; ratio {ratio:.2f}"
         )
-    working = seen[-2]  # at the last one, workers may have ended
     share = (working.others - first.others) / (working.progress.seconds - first.progress.seconds)
     print(f"  Ray and this process took {share:.1%} of a core beside the workers")
     print("  memory:", ", ".join(f"{at.memory / 2**20:.0f} MiB after {at.progress.pictures:,}" for at in seen), flush=True)
