@@ -22,10 +22,12 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from benchmarks.processes import family, memory
 from fashion_classifier.catalogue import name_catalogue
 from fashion_classifier.catalogue.progress import Progress
 from fashion_classifier.catalogue.sources import ROWS
@@ -86,38 +88,15 @@ def _mean(rates: list[Rates]) -> Rates:
 
 def mark(progress: Progress) -> Mark:
     """What this process and all that it started have and took; memory that they share is counted once."""
-    stats = {int(path.parent.name): _stat(path) for path in Path("/proc").glob("[0-9]*/stat")}
-    family = {os.getpid()}
-    while grown := {child for child, stat in stats.items() if stat and int(stat[1]) in family} - family:
-        family |= grown
-    seconds = {process: sum(map(int, stats[process][11:15])) / os.sysconf("SC_CLK_TCK") for process in family}
-    workers = sum(took for process, took in seconds.items() if _is_worker(process))
-    processor = sum(seconds.values())
-    return Mark(progress, sum(map(_share, family)), processor, processor - workers)
-
-
-def _is_worker(process: int) -> bool:
-    """Ray calls its processes by what they do."""
-    try:
-        return Path(f"/proc/{process}/cmdline").read_bytes().startswith(b"ray::MapWorker")
-    except OSError:
-        return False
-
-
-def _stat(path: Path) -> list[str]:
-    """Its fields from the third on; none of a process that has ended."""
-    try:
-        return path.read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
-def _share(process: int) -> int:
-    try:
-        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    took, processes = {True: 0.0, False: 0.0}, family(os.getpid())
+    for process in processes:
+        try:
+            with process.oneshot():
+                worker = "".join(process.cmdline()).startswith("ray::MapWorker")  # Ray calls them by what they do
+                took[worker] += sum(process.cpu_times()[:4])  # its own, and of those that it waited for
+        except psutil.Error:  # it has ended meanwhile
+            continue
+    return Mark(progress, sum(map(memory, processes)), sum(took.values()), took[False])
 
 
 def race(name: str, source: Path, n: int, workers: int, listed: int) -> Rates:

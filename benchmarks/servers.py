@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 from gradio_client import Client, handle_file
 
+from benchmarks.processes import family, memory
+
 ROOT = Path(__file__).parent.parent
 PATIENCE = 120  # seconds, for a server to start and for a request
 PAGE = ("app.py",)
@@ -43,15 +45,13 @@ class Server:
 
     def memory(self) -> int:
         """Bytes that the server and the processes that it started hold of the memory now, of what is shared their share."""
-        parents = dict(_parents())
-        family = {self.pid}
-        while more := {pid for pid, parent in parents.items() if parent in family} - family:
-            family |= more
-        return sum(KILOBYTE * _numbers(pid, "smaps_rollup").get("Pss", 0) for pid in family)
+        return sum(memory(process) for process in family(self.pid))
 
     def peak(self) -> int:
         """Bytes that the server itself held at most, since it started or since `forget_peak`."""
-        return KILOBYTE * _numbers(self.pid, "status")["VmHWM"]
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        (line,) = (line for line in lines if line.startswith("VmHWM:"))
+        return KILOBYTE * int(line.split()[1])
 
     def forget_peak(self) -> None:
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")  # see proc(5)
@@ -98,20 +98,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size if path.is_file() else 0
     except FileNotFoundError:  # gone meanwhile
         return 0
-
-
-def _parents() -> Iterator[tuple[int, int]]:
-    """Every process and the one that started it."""
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and (parent := _numbers(int(folder.name), "status").get("PPid")):
-            yield int(folder.name), parent
-
-
-def _numbers(pid: int, file: str) -> dict[str, int]:
-    """What a file of a process in /proc says, sizes in kilobytes; nothing of one that has ended."""
-    try:
-        lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
-    except OSError:
-        return {}
-    pairs = (line.split(":", 1) for line in lines if ":" in line)
-    return {name: int(value.split()[0]) for name, value in pairs if name in ("Pss", "VmHWM", "PPid")}

@@ -131,10 +131,9 @@ def _card(opinion: Opinion, prediction: Prediction, networks: dict[str, Any]) ->
 
 def _inline(pixels: np.ndarray, alt: str) -> str:
     """A small picture as a part of HTML."""
-    file = io.BytesIO()
-    picture = Image.fromarray(pixels)
-    picture.save(file, "png") if picture.mode == "L" else picture.save(file, "jpeg", quality=85)
-    kind = "png" if picture.mode == "L" else "jpeg"
+    picture, file = Image.fromarray(pixels), io.BytesIO()
+    kind = "png" if picture.mode == "L" else "jpeg"  # few gray pixels, or a photo
+    picture.save(file, kind, quality=85)
     data = base64.b64encode(file.getvalue()).decode()
     return f'<img src="data:image/{kind};base64,{data}" alt="{alt}" width="{SIDE}" height="{SIDE}">'
 
