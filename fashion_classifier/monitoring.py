@@ -217,7 +217,8 @@ def read_events(folder: Path, latest: int | None = None) -> list[dict[str, Any]]
         if latest is not None and len(events) >= latest:
             break
         events += _events_of(path)
-    events.sort(key=lambda event: datetime.fromisoformat(event["time"]))
+    # within a millisecond a prediction comes before what was said of it, which another file holds
+    events.sort(key=lambda event: (datetime.fromisoformat(event["time"]), event["event"] != "prediction"))
     return events if latest is None else events[-latest:]
 
 

@@ -101,6 +101,15 @@ def test_the_oldest_predictions_go_and_corrections_stay(tmp_path: Path, monkeypa
     assert sum(path.stat().st_size for path in tmp_path.glob("*.jsonl")) < 6000
 
 
+def test_within_a_millisecond_a_prediction_comes_before_its_correction(tmp_path: Path) -> None:
+    prediction = {"event": "prediction", "id": "a", "time": GOOD["time"]}
+    (tmp_path / "day-0000.jsonl").write_text(json.dumps(prediction) + "\n")
+    (tmp_path / "day-0000-corrections.jsonl").write_text(json.dumps(GOOD) + "\n")
+    for written_last in ("day-0000.jsonl", "day-0000-corrections.jsonl"):
+        os.utime(tmp_path / written_last)
+        assert [event["event"] for event in read_events(tmp_path)] == ["prediction", "correction"]
+
+
 def test_the_latest_events_are_read_without_all_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     journal = Journal(tmp_path)
     ids = [journal.record(predicted(), 0.001) for _ in range(20)]

@@ -131,9 +131,9 @@ def stage(bundle: Bundle, folder: Path, *, hdf5: bool = False) -> Bundle:
     if hdf5 and HDF5_MODEL not in staged.manifest.files:
         import keras  # here: it loads a backend
 
-        from train.networks.runs import thumbnails_file
+        from train.networks.runs import keras_file
 
-        keras.models.load_model(staged.file(thumbnails_file(staged)), compile=False, safe_mode=True).save(folder / HDF5_MODEL)
+        keras.models.load_model(staged.file(keras_file(staged)), compile=False, safe_mode=True).save(folder / HDF5_MODEL)
         files = staged.manifest.files | {HDF5_MODEL: sha256(folder / HDF5_MODEL)}
         (folder / MANIFEST).write_text(replace(staged.manifest, files=files).to_json(), encoding="utf-8")
         staged = Bundle(folder)

@@ -21,6 +21,7 @@ from pathlib import Path
 from train.commands import add_folders, command_parser
 
 SEEDS = ("0", "1", "2")  # of the networks that take minutes
+CONTINUED = ("--epochs", "64", "--learning-rate", "4e-4", "--seed", "1")  # of the network for photos, trained once more
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
     moment = ("--epochs", "1") if smoke else ()  # the last of two equal options counts
     batches = (*moment, "--batches", "2") if smoke else ()
     few = ("--thumbnails", "2") if smoke else ()
-    bundle, photos = f"{out / 'bundle'}", f"{out / 'photos'}"
+    bundle, first_photos, photos = f"{out / 'bundle'}", f"{out / 'photos-1'}", f"{out / 'photos'}"
     segmentation, orientation = f"{out / 'segmentation'}", f"{out / 'orientation'}"
 
     def fit(recipe: str, run: str, *options: str) -> Step:
@@ -95,12 +96,14 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
     pictures = sources.options("photos", "street", "shop", "people", "things", "pictures")
     calibrating = sources.options("photos", "street", "shop", "people")
     measured = sources.options("photos", "street", "shop", "people", "things")
+    seen = ("--segmentation", segmentation, *pictures, *data)
     finding = ("--segmentation", segmentation, "--orientation", orientation)
     return [
         *listed,
         Step("train.orientation", ("--run", orientation, *data, *moment)),
         Step("train.segmentation", ("--run", segmentation, *sources.options("photos", "street", "shop"), *batches)),
-        Step("train.photos", ("--run", photos, "--segmentation", segmentation, *pictures, *data, *batches)),
+        Step("train.photos", ("--run", first_photos, *seen, *batches)),
+        Step("train.photos", ("--run", photos, *seen, "--initial", first_photos, *CONTINUED, *batches)),
         export(thumbnails, bundle, *finding, "--photo-run", photos, *calibrating),
         Step("train.reports.thumbnails", (bundle, *data, *report)),
         Step("train.reports.photos", (bundle, *measured, *report)),

@@ -19,8 +19,8 @@ from tests.stand_ins import Finding, dark, left_half
 from tests.tiny_folders import write_folders
 from train import photos
 from train.networks import photo_training
-from train.networks.efficientnet import Variant
-from train.networks.lineage import lineage_of_run
+from train.networks.efficientnet import LITE1, Variant
+from train.networks.lineage import lineage_of, lineage_of_run
 from train.networks.photo_training import (
     Batches,
     Folders,
@@ -29,6 +29,7 @@ from train.networks.photo_training import (
     feedback_garments,
     fit,
     garments_of,
+    load_initial,
     network,
     outlier_garments,
 )
@@ -427,6 +428,31 @@ def test_a_finished_run_is_left_alone(run: Path, small: None, capsys: pytest.Cap
     assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
 
 
+def test_a_run_may_start_from_another(run: Path, small: None, tmp_path: Path) -> None:
+    resting = replace(TINY, epochs=1, batches=1, learning_rate=0.0)
+    fit(resting, GARMENTS, tmp_path / "continued", initial=run)
+    stored, continued = network(TINY.side), network(TINY.side)
+    stored.load_weights(run / WEIGHTS)
+    continued.load_weights(tmp_path / "continued" / WEIGHTS)
+    for one, other in zip(stored.get_weights(), continued.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    record = lineage_of_run(tmp_path / "continued")
+    assert record.record["parents"] == [{"run": lineage_of_run(run).key, "share": 1.0}]
+    assert lineage_of_run(run).key in record.runs
+    with pytest.raises(ValueError, match="holds a run that started from another network"):
+        fit(resting, GARMENTS, tmp_path / "continued")
+
+
+def test_a_run_may_start_from_a_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photo_training, "LITE1", LITE1)  # not the small one of other tests
+    started = network()
+    load_initial(started, DEFAULT_MODEL)
+    stored = keras.models.load_model(DEFAULT_MODEL / "photo.keras", compile=False)
+    for one, other in zip(started.get_weights(), stored.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other.astype(np.float32))
+    assert lineage_of(DEFAULT_MODEL, "photo").record["recipe"]["form"] == "garment"
+
+
 def test_command_line(folders: dict[str, Path], thumbnails: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / CONFIG).write_text('{"recipe": {"seed": 7}, "parents": [], "ancestors": {}}')
     asked: dict[str, Any] = {}
@@ -445,17 +471,20 @@ def test_command_line(folders: dict[str, Path], thumbnails: Pictures, tmp_path: 
     data = FashionMNIST(thumbnails, thumbnails, thumbnails)
     monkeypatch.setattr("train.pictures.fashion_mnist.load_fashion_mnist", lambda folder: data)
     options = [f"--{name}={folder}" for name, folder in folders.items()]
-    command = ["photos", "--run", "there", f"--segmentation={tmp_path}", *options, "--epochs", "3", "--seed", "4"]
+    command = ["photos", "--run", "there", f"--segmentation={tmp_path}", *options, "--initial", "first"]
+    command += ["--epochs", "3", "--seed", "4", "--learning-rate", "0.001"]
     monkeypatch.setattr("sys.argv", command)
     photos.main()
-    recipe = PhotoRecipe(epochs=3, seed=4)
+    recipe = PhotoRecipe(epochs=3, learning_rate=1e-3, seed=4)
     assert asked["garments"] == (Folders(**folders), thumbnails, segmenter, recipe)
     typed = " ".join(f"--{name} {name.upper()}" for name in ("photos", "street", "shop", "people", "things", "pictures"))
     assert asked["fit"] == (
         (recipe, GARMENTS, Path("there")),
         {
+            "initial": Path("first"),
             "masks": lineage_of_run(tmp_path).key,
-            "command": f"python -m train.photos --run RUN --segmentation SEGMENTATION {typed} --epochs 3 --seed 4",
+            "command": f"python -m train.photos --run RUN --segmentation SEGMENTATION {typed} --initial INITIAL --epochs 3 "
+            "--learning-rate 0.001 --seed 4",
         },
     )
 

@@ -35,6 +35,7 @@ def test_the_chain_from_nothing() -> None:
         ("export", None),
         ("orientation", "out/orientation"),
         ("segmentation", "out/segmentation"),
+        ("photos", "out/photos-1"),
         ("photos", "out/photos"),
         ("export", None),
         *((f"reports.{name}", None) for name in ("thumbnails", "photos", "outfits", "typicality", "explanations", "compare")),
@@ -44,6 +45,8 @@ def test_the_chain_from_nothing() -> None:
         ("resnet-continued", "out/resnet-1"),
         ("resnet-continued", "out/resnet-2"),
     ]
+    first, second = (step for step in listed if step.module == "train.photos")
+    assert (value(first, "--initial"), value(second, "--initial")) == (None, "out/photos-1")
     (averaged,) = (step for step in listed if step.module == "train.networks.average")
     assert averaged.arguments[1::2] == ("out/resnet", "out/resnet-3", "out/resnet-2", "0.5")
     exported = [step for step in listed if step.module == "train.export"]
@@ -107,10 +110,10 @@ def test_folders_are_options_where_they_are_given() -> None:
 def test_a_kept_network_for_thumbnails_is_not_trained() -> None:
     listed = steps(Path("out"), "1.2.0", replace(SOURCES, thumbnails=KEPT))
     assert [step.module.removeprefix("train.") for step in listed] == [
-        *("orientation", "segmentation", "photos", "export"),
+        *("orientation", "segmentation", "photos", "photos", "export"),
         *("reports.thumbnails", "reports.photos", "reports.outfits", "reports.typicality", "reports.explanations"),
     ]
-    assert listed[3].arguments[:2] == ("kept", "out/bundle")
+    assert listed[4].arguments[:2] == ("kept", "out/bundle")
 
 
 TRAINERS = ("train.thumbnails", "train.orientation", "train.segmentation", "train.photos")
@@ -119,9 +122,9 @@ TRAINERS = ("train.thumbnails", "train.orientation", "train.segmentation", "trai
 def test_every_network_for_a_moment() -> None:
     listed = steps(Path("out"), "1.2.0", SOURCES, smoke=True)
     trained = [step for step in listed if step.module in TRAINERS]
-    assert len(trained) == 2 + 3 + 3
+    assert len(trained) == 2 + 3 + 4
     assert {value(step, "--epochs") for step in trained} == {"1"}
-    assert [value(step, "--batches") for step in trained] == [None] * 6 + ["2"] * 2
+    assert [value(step, "--batches") for step in trained] == [None] * 6 + ["2"] * 3
 
 
 def test_every_module_knows_the_options_that_it_is_given() -> None:
@@ -152,8 +155,8 @@ def test_what_each_step_took_is_added_up(tmp_path: Path, monkeypatch: pytest.Mon
     assert ran == steps(out, "9.9.9", Sources(**given))
     main(command)
     taken = json.loads((out / "steps.json").read_text())
-    assert len(taken) == 9
-    assert list(taken.values()) == [{"hours": 1.0, "core_hours": 1.5}] * 9
+    assert len(taken) == 10
+    assert list(taken.values()) == [{"hours": 1.0, "core_hours": 1.5}] * 10
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from fashion_classifier.bundle import TRAINING, Bundle
-from train.networks.runs import ANCESTORS, CONFIG, load_config, thumbnails_file
+from fashion_classifier.manifest import ExpertName
+from train.networks.runs import ANCESTORS, CONFIG, keras_file, load_config
 
 Record = dict[str, Any]
 
@@ -71,20 +72,21 @@ def lineage_of_serving(source: Path, name: str) -> Lineage:
     return lineage_of_run(source) if (source / CONFIG).is_file() else lineage_of_file(Bundle(source), name)
 
 
-def lineage_of(source: Path) -> Lineage:
+def lineage_of(source: Path, expert: ExpertName = "thumbnail") -> Lineage:
     """That of the network that `weights_of` finds."""
     if (source / CONFIG).is_file():
         return lineage_of_run(source)
-    return lineage_of_file(Bundle(source), thumbnails_file(Bundle(source)))
+    return lineage_of_file(Bundle(source), keras_file(Bundle(source), expert))
 
 
-def descent(parents: Sequence[tuple[Path, float]]) -> dict[str, Any]:
+def descent(parents: Sequence[tuple[Path, float]], expert: ExpertName = "thumbnail") -> dict[str, Any]:
     """What a run folder says of the networks that its own starts from.
 
     Args:
         parents: Finished runs or bundles, and the shares of their weights.
+        expert: Which network of a bundle is meant.
     """
-    lineages = [(lineage_of(source), share) for source, share in parents]
+    lineages = [(lineage_of(source, expert), share) for source, share in parents]
     return {
         "parents": [{"run": lineage.key, "share": share} for lineage, share in lineages],
         ANCESTORS: {key: record for lineage, _ in lineages for key, record in lineage.runs.items()},

@@ -22,7 +22,7 @@ from train.networks.efficientnet import LITE1, features, freeze, load_imagenet_w
 from train.networks.lineage import descent
 from train.networks.losses import OpenSetCrossEntropy
 from train.networks.recipes import PhotoRecipe, Views
-from train.networks.runs import finish, open_run
+from train.networks.runs import finish, open_run, weights_of
 from train.networks.schedules import OneCycle
 from train.pictures import folder, people, phone, shop, things
 from train.pictures.fashion_mnist import Pictures
@@ -204,13 +204,22 @@ def garments_of(
     }
 
 
-def fit(recipe: PhotoRecipe, garments: dict[str, Sequence[Garment]], run: Path, *, masks: str = "", command: str = "") -> None:
-    """Train from ImageNet's weights, or from where the run folder stopped, to the recipe's end, and keep the weights.
+def fit(
+    recipe: PhotoRecipe,
+    garments: dict[str, Sequence[Garment]],
+    run: Path,
+    *,
+    initial: Path | None = None,
+    masks: str = "",
+    command: str = "",
+) -> None:
+    """Train from ImageNet's or another network's weights, or from where the run folder stopped, to the recipe's end.
 
     Args:
         recipe: What to do.
         garments: By source, as `garments_of` gives them.
-        run: The run folder.
+        run: The run folder, which keeps the weights.
+        initial: A finished run, or a bundle, whose network to start from; None for ImageNet's weights.
         masks: Key of the run whose network found the garments, for the record.
         command: What was typed, likewise.
     """
@@ -220,12 +229,15 @@ def fit(recipe: PhotoRecipe, garments: dict[str, Sequence[Garment]], run: Path, 
         "masks": masks,
         "preprocessing": PREPROCESSING_VERSION,
         "command": command,
-    } | descent([])
+    } | descent([] if initial is None else [(initial, 1.0)], "photo")
     if not open_run(run, config):
         return
     keras.utils.set_random_seed(recipe.seed)
     model = network(recipe.side, recipe.dropout)
-    load_imagenet_weights(model, LITE1)
+    if initial is None:
+        load_imagenet_weights(model, LITE1)
+    else:
+        load_initial(model, initial)
     freeze(model)
     optimizer = keras.optimizers.AdamW(
         OneCycle(recipe.learning_rate, recipe.epochs * recipe.batches),
@@ -235,6 +247,15 @@ def fit(recipe: PhotoRecipe, garments: dict[str, Sequence[Garment]], run: Path, 
     )
     model.compile(optimizer, OpenSetCrossEntropy(recipe.label_smoothing), jit_compile=False)
     finish(run, model, Batches(garments, recipe), recipe.epochs)
+
+
+def load_initial(model: keras.Model, source: Path) -> None:
+    """Pour the weights of a finished run, or of a bundle's network for photos, into a network that is not compiled yet."""
+    path = weights_of(source, "photo")
+    if path.suffix == ".keras":  # of half precision, which `load_weights` does not read without a warning
+        model.set_weights(keras.models.load_model(path, compile=False).get_weights())
+    else:
+        model.load_weights(path)
 
 
 def folders_of(arguments: argparse.Namespace) -> Folders:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fashion_classifier.bundle import MANIFEST, Bundle
-from fashion_classifier.manifest import PREPROCESSING_VERSION
+from fashion_classifier.manifest import PREPROCESSING_VERSION, ExpertName
 
 if TYPE_CHECKING:  # reports read run folders, and need no Keras for that
     import keras
@@ -50,22 +50,25 @@ def load_network(run: Path) -> "keras.Model":
     return model
 
 
-def weights_of(source: Path) -> Path:
-    """The weights that a finished run left, or the Keras file of a bundle's network for thumbnails.
+def weights_of(source: Path, expert: ExpertName = "thumbnail") -> Path:
+    """The weights that a finished run left, or the Keras file of a bundle's network for thumbnails or photos.
 
     Raises:
         FileNotFoundError: The folder holds neither.
+        ValueError: The bundle has no network for photos.
     """
     if (source / WEIGHTS).is_file():
         return source / WEIGHTS
     if (source / MANIFEST).is_file():
-        return Bundle(source).file(thumbnails_file(Bundle(source)))
+        return Bundle(source).file(keras_file(Bundle(source), expert))
     raise FileNotFoundError(f"{source} holds neither the {WEIGHTS} of a finished run nor a bundle.")
 
 
-def thumbnails_file(bundle: Bundle) -> str:
-    """The name of the Keras file of a bundle's network for thumbnails."""
-    return bundle.manifest.experts["thumbnail"].members[0].keras
+def keras_file(bundle: Bundle, expert: ExpertName = "thumbnail") -> str:
+    """The name of the Keras file of a bundle's network for thumbnails or photos; `ValueError` where it has none."""
+    if expert not in bundle.manifest.experts:
+        raise ValueError(f"{bundle.path} has no network for {expert}s.")
+    return bundle.manifest.experts[expert].members[0].keras
 
 
 class Batches(Protocol):

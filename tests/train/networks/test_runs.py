@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from fashion_classifier.bundle import DEFAULT_MODEL
 from fashion_classifier.manifest import PREPROCESSING_VERSION
 from fashion_classifier.network import Network
 from train.networks.runs import (
@@ -100,9 +101,12 @@ def test_weights_of_a_run_and_of_a_bundle(tiny_bundles: dict[str, Path], tmp_pat
     assert weights_of(tmp_path) == tmp_path / WEIGHTS
     folder = tiny_bundles["two looks"]
     assert weights_of(folder) == folder / "thumbnail.keras"
+    assert weights_of(DEFAULT_MODEL, "photo") == DEFAULT_MODEL / "photo.keras"
     (tmp_path / WEIGHTS).unlink()
     with pytest.raises(FileNotFoundError, match=r"holds neither the model\.weights\.h5 of a finished run nor a bundle\.$"):
         weights_of(tmp_path)
+    with pytest.raises(ValueError, match=r"has no network for photos\.$"):
+        weights_of(tiny_bundles["thumbnail"], "photo")
 
 
 class Line(keras.utils.PyDataset):
