@@ -3,10 +3,10 @@
     python -m train.export runs/resnet runs/resnet/bundle --version 1.2.0 --segmentation runs/segmentation \
         --photo-run runs/photos --photos PHOTOS
 
-Calibrates on validation data (networks for photos on those of --photos, --street, --shop and --people), serves thumbnails with
-int8 weights where validation accuracy stays, checks that the Keras and the LiteRT networks agree, and writes what it measured
-into the manifest. Without --segmentation or --orientation the bundle gets the embedded bundle's network for it; without
---photo-run the network for thumbnails answers photos alone. Needs Keras on TensorFlow.
+Calibrates on validation data (networks for photos on those of --photos, --street, --shop and --people), serves networks in
+int8 where validation pictures are named as well, checks that the Keras and the LiteRT networks agree, and writes what it
+measured into the manifest. Without --segmentation or --orientation the bundle gets the embedded bundle's network for it;
+without --photo-run the network for thumbnails answers photos alone. Needs Keras on TensorFlow.
 """
 
 from pathlib import Path

@@ -14,11 +14,14 @@ from scipy.special import softmax
 from fashion_classifier import LABELS, Bundle, ExplanationError, FashionClassifier, explain
 from fashion_classifier.bundle import DEFAULT_MODEL, SEGMENTATION_MODEL, sha256
 from fashion_classifier.confidence import calibrated
+from fashion_classifier.forms import FORMS
+from fashion_classifier.network import Network
 from fashion_classifier.preprocessing import VIEW_SIZE
 from fashion_classifier.segmentation import Segmenter, default_segmenter
 from tests.drawn_garments import photo, shirt
 from train.networks import exporting, photo_training
 from train.networks.efficientnet import FEATURES
+from train.networks.evidence import add_evidence
 from train.networks.exporting import (
     Known,
     calibrated_expert,
@@ -30,6 +33,7 @@ from train.networks.exporting import (
 from train.networks.lineage import lineage_of_file, lineage_of_run
 from train.networks.recipes import RECIPES
 from train.networks.runs import WEIGHTS, open_run
+from train.networks.serving import export_float16
 from train.networks.thumbnail_training import as_input, fit
 from train.pictures.fashion_mnist import FashionMNIST, Pictures
 from train.pictures.phone import PHOTO_LABELS
@@ -276,13 +280,41 @@ def test_what_was_measured_is_what_the_bundle_answers(of_photos: Bundle, phone_f
     measured = of_photos.manifest.metrics["photos"]
     assert measured["validation"].keys() == {"phone photos"}
     assert measured["validation"]["phone photos"]["n"] == 6  # neither the hat nor what needed no segmentation
-    assert measured["largest difference of a probability"] < 0.05
+    assert measured["serving"].keys() == {"photo-garment.tflite", "photo-garment-mirrored.tflite"}
+    for name, served in measured["serving"].items():
+        assert served["chosen"] == "int8"
+        assert abs(served["int8"]["negative log-likelihood"] - served["float16"]["negative log-likelihood"]) < 0.01
+        assert served["float16"]["largest difference of a probability"] < 0.05
+        assert served["int8"]["bytes"] < of_photos.file(name).stat().st_size  # which has the evidence too
     accepted = [PHOTO_LABELS["Shoes" if i == 5 else "Shirt"] for i in range(6)]
     predictions = FashionClassifier(of_photos).predict([phone_folder / "images" / f"{i}.jpg" for i in range(6)])
     right = [prediction.label in labels for prediction, labels in zip(predictions, accepted, strict=True)]
     assert measured["validation"]["phone photos"]["accuracy"] == pytest.approx(np.mean(right))
     # these are the pictures whose energies the manifest has: the least typical one is at 0, the most typical one at 1
     assert sorted(prediction.typicality for prediction in predictions) == pytest.approx(np.linspace(0, 1, 6), abs=0.02)
+
+
+def test_eight_bits_that_are_less_likely_are_not_served(
+    runs: list[Path],
+    data: FashionMNIST,
+    photo_runs: list[Path],
+    pictures: dict[str, list[Known]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(exporting, "INT8_LOSS", -0.01)  # they would have to be likelier
+    out = tmp_path / "bundle"
+    bundle = export(runs[0] / "bundle", out, version="0", data=data, photo_runs=photo_runs[:1], pictures=pictures)
+    served = bundle.manifest.metrics["photos"]["serving"]["photo.tflite"]
+    assert served["chosen"] == "float16"
+    export_float16(load_photo_network(photo_runs[0]), tmp_path / "half.tflite")
+    assert add_evidence(tmp_path / "half.tflite")
+    inputs = np.random.default_rng(0).uniform(-1, 1, (1, *FORMS["garment"].shape)).astype(np.float32)
+    half, found = (
+        Network(path, inputs=inputs.shape, outputs=(1, 10)).run(inputs)
+        for path in (tmp_path / "half.tflite", out / "photo.tflite")
+    )
+    np.testing.assert_array_equal(found, half)
 
 
 def test_thumbnails_are_answered_as_without_an_expert_for_photos(

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -30,7 +31,7 @@ from fashion_classifier.manifest import FORMAT, PREPROCESSING_VERSION, Expert, E
 from fashion_classifier.preprocessing import Segment
 from train.networks import efficientnet, photo_training
 from train.networks.architectures import FEATURES
-from train.networks.calibration import fair_quantiles, fit_calibration
+from train.networks.calibration import fair_quantiles, fit_calibration, negative_log_likelihood
 from train.networks.evidence import add_evidence
 from train.networks.lineage import (
     Lineage,
@@ -40,7 +41,8 @@ from train.networks.lineage import (
     lineage_of_serving,
     write_history,
 )
-from train.networks.runs import WEIGHTS, export_float16, load_config, load_network
+from train.networks.runs import WEIGHTS, load_config, load_network
+from train.networks.serving import export_float16, export_int8
 from train.pictures import people, phone, shop
 from train.pictures.fashion_mnist import FashionMNIST
 from train.pictures.street import street_garments
@@ -50,8 +52,10 @@ from train.reports.thumbnails import evaluate
 
 REFUSED = 0.05  # share of good validation pictures that may be called uncertain: the typicality below which they are
 INT8_MARGIN = 0.001  # validation accuracy that int8 weights may cost
+INT8_LOSS = 0.01  # negative log-likelihood of validation pictures that computing in int8 may cost
+RANGED = 240  # pictures that tell the ranges of maps in int8
 DISAGREEMENT = 0.005  # share of test images that the two networks for thumbnails may name differently
-LARGEST_DIFFERENCE = 0.05  # of a probability, between the two networks for photos
+LARGEST_DIFFERENCE = 0.05  # of a probability, between the Keras network for photos and that of half precision
 MEASURED = ("parameters", "serving")  # of the network for thumbnails, in a manifest's metrics
 POOLS = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
 BATCH = 100  # pictures to a run of a network
@@ -201,32 +205,26 @@ def _add_photo_expert(
 ) -> tuple[Expert, dict[str, Any]]:
     """Write the networks for photos; the expert, and what was measured on the pictures.
 
-    There is one for each form, which also looks at the form's mirror image, unless another network is for that.
+    There is one for each form, which also looks at the form's mirror image, unless another network is for that. It computes
+    in int8 where that is as likely.
     """
     images = [image for given in pictures.values() for image, _ in given]
     truth = np.stack([accepted for given in pictures.values() for _, accepted in given])
     sources = np.repeat(list(pictures), [len(given) for given in pictures.values()])
     members: list[Member] = []
-    answers, differences, named_differently, parameters = [], [], 0, 0
+    weights = _alike(np.unique(sources, return_inverse=True)[1])
+    answers, serving, parameters = [], {}, 0
     for form, run in runs.items():
         name = "photo" if len(runs) == 1 else f"photo-{form.replace(' ', '-')}"
         network = load_photo_network(run)
         files = f"{name}.tflite", f"{name}.keras"
         looks = [form, *(look for look in FORMS if look == f"{form} mirrored" and look not in runs)]
         in_half_precision(network).save(out / files[1])
-        export_float16(network, out / files[0])
+        seen = [Member(look, *files, network.name, efficientnet.FEATURES, evidence=False) for look in looks]
+        found, serving[files[0]] = _serve_photo_network(network, out, seen, images, truth, weights)
         evidence = add_evidence(out / files[0])
-        seen = [Member(look, *files, network.name, efficientnet.FEATURES, evidence) for look in looks]
-        expected, found = keras_logits(network, looks, images), served_logits(out, seen, images)
-        differences.append(float(np.abs(calibrated(expected, 1) - calibrated(found, 1)).max()))
-        if differences[-1] > LARGEST_DIFFERENCE:
-            raise ValueError(
-                f"The Keras and the LiteRT network in {files[0]} differ by {differences[-1]:.3f} in a probability, "
-                f"{LARGEST_DIFFERENCE} is allowed."
-            )
-        named_differently += int(np.sum(expected.argmax(axis=2) != found.argmax(axis=2)))
         parameters += network.count_params()
-        members += seen
+        members += [replace(member, evidence=evidence) for member in seen]
         answers.append(found)
     logits = np.concatenate(answers)
     expert = calibrated_expert(members, logits, truth, sources)
@@ -235,10 +233,46 @@ def _add_photo_expert(
         "validation": {
             name: {"n": int((sources == name).sum()), "accuracy": float(right[sources == name].mean())} for name in pictures
         },
-        "largest difference of a probability": max(differences),
-        "named differently": named_differently,
+        "serving": serving,
         "parameters": parameters,
     }
+
+
+def _serve_photo_network(
+    network: keras.Model,
+    out: Path,
+    members: Sequence[Member],
+    images: Sequence[CanonicalImage],
+    truth: npt.NDArray[np.floating],
+    weights: Float64Array,
+) -> tuple[Float64Array, dict[str, Any]]:
+    """Write the LiteRT file of members that share a network; what it says of the pictures, and what was measured of it."""
+    path, forms = out / members[0].file, [member.form for member in members]
+    expected = calibrated(keras_logits(network, forms, images), 1)
+    ranged = FORMS[forms[0]].render(images[:: max(1, len(images) // RANGED)])
+    logits: dict[str, Float64Array] = {}
+    measured: dict[str, dict[str, Any]] = {}
+    for kind, write in (("float16", export_float16), ("int8", partial(export_int8, inputs=ranged))):
+        write(network, path)
+        logits[kind] = served_logits(out, members, images)
+        found = calibrated(logits[kind], 1)
+        measured[kind] = {
+            "negative log-likelihood": negative_log_likelihood(found, truth, weights),
+            "named differently": int(np.sum(expected.argmax(axis=1) != found.argmax(axis=1))),
+            "largest difference of a probability": float(np.abs(expected - found).max()),
+            "bytes": path.stat().st_size,
+        }
+    difference = measured["float16"]["largest difference of a probability"]
+    if difference > LARGEST_DIFFERENCE:
+        raise ValueError(
+            f"The Keras and the LiteRT network in {path.name} differ by {difference:.3f} in a probability, "
+            f"{LARGEST_DIFFERENCE} is allowed."
+        )
+    lost = measured["int8"]["negative log-likelihood"] - measured["float16"]["negative log-likelihood"]
+    chosen = "int8" if lost <= INT8_LOSS else "float16"
+    if chosen == "float16":
+        export_float16(network, path)
+    return logits[chosen], {"chosen": chosen} | measured
 
 
 def calibrated_expert(
@@ -256,8 +290,14 @@ def calibrated_expert(
         sources: Which source each picture is from, n names; None for one. All sources count alike.
     """
     groups = np.unique(np.zeros(len(targets), int) if sources is None else sources, return_inverse=True)[1]
-    temperature, smoothing = fit_calibration(logits, targets, 1 / np.bincount(groups)[groups])
+    temperature, smoothing = fit_calibration(logits, targets, _alike(groups))
     return Expert(temperature, smoothing, fair_quantiles(energy(logits), groups), tuple(members))
+
+
+def _alike(groups: npt.NDArray[np.integer]) -> Float64Array:
+    """What each picture counts where all groups count alike: (n,), of the number of each picture's group."""
+    weights: Float64Array = 1 / np.bincount(groups)[groups]
+    return weights
 
 
 def served_logits(folder: Path, members: Sequence[Member], images: Sequence[CanonicalImage]) -> Float64Array:

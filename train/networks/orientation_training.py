@@ -13,8 +13,9 @@ from fashion_classifier.orientation import TURNS
 from fashion_classifier.preprocessing import SIZE
 from train.networks.lineage import descent
 from train.networks.recipes import OrientationRecipe
-from train.networks.runs import WEIGHTS, export_float16, finish, open_run
+from train.networks.runs import WEIGHTS, finish, open_run
 from train.networks.schedules import OneCycle
+from train.networks.serving import export_float16
 from train.networks.thumbnail_training import as_input
 from train.pictures.fashion_mnist import UInt8Array
 from train.pictures.thumbnail_augmentation import augment

@@ -154,11 +154,3 @@ def typed_command(
         if name not in positional and value != parser.get_default(name)
     ]
     return " ".join([f"python -m {module}", *(str(getattr(arguments, name)) for name in positional), *typed])
-
-
-def export_float16(network: "keras.Model", path: Path) -> None:
-    """Write a network for LiteRT with weights of half precision: half the bytes, and it computes as fast as with float32."""
-    import tensorflow as tf  # only LiteRT's converter needs it
-
-    half = {"optimizations": [tf.lite.Optimize.DEFAULT], "target_spec": {"supported_types": [tf.float16]}}
-    network.export(path, format="litert", verbose=False, **half)

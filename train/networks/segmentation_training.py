@@ -17,8 +17,9 @@ from fashion_classifier.segmentation import MAP_SIDE, MAPS, SIDE, as_input, hint
 from train.networks.efficientnet import LITE0, features, freeze, load_imagenet_weights
 from train.networks.lineage import descent
 from train.networks.recipes import SegmentationRecipe
-from train.networks.runs import WEIGHTS, export_float16, finish, open_run
+from train.networks.runs import WEIGHTS, finish, open_run
 from train.networks.schedules import OneCycle
+from train.networks.serving import export_float16
 from train.pictures import phone, shop
 from train.pictures.garments import on_white
 from train.pictures.grabcut import grabcut_mask

@@ -8,7 +8,7 @@ from keras import layers
 from fashion_classifier.network import Network
 from train.networks.evidence import add_evidence
 from train.networks.exporting import explanation_layer
-from train.networks.runs import export_float16
+from train.networks.serving import export_float16
 
 INPUTS = np.random.default_rng(0).uniform(-1, 1, (3, 8, 8, 2)).astype(np.float32)
 

@@ -12,14 +12,12 @@ import pytest
 
 from fashion_classifier.bundle import DEFAULT_MODEL
 from fashion_classifier.manifest import PREPROCESSING_VERSION
-from fashion_classifier.network import Network
 from train.networks.runs import (
     BACKUP,
     CONFIG,
     HISTORY,
     WEIGHTS,
     Batches,
-    export_float16,
     finish,
     is_finished,
     load_config,
@@ -229,13 +227,3 @@ def test_what_was_typed_names_no_folder_of_this_machine() -> None:
     parser.add_argument("--refit", action="store_true")
     command = typed_command("train.thumbnails", parser, parser.parse_args(["ann", "--refit"]), ["recipe"])
     assert command == "python -m train.thumbnails ann --refit"
-
-
-def test_half_precision_takes_half_the_bytes_and_gives_nearly_the_same(tmp_path: Path) -> None:
-    network = keras.Sequential([keras.Input((64,)), keras.layers.Dense(256, activation="relu"), keras.layers.Dense(64)])
-    export_float16(network, tmp_path / "half.tflite")
-    size = (tmp_path / "half.tflite").stat().st_size
-    assert 2 * network.count_params() < size < 2.5 * network.count_params()
-    inputs = np.random.default_rng(0).normal(size=(3, 64)).astype(np.float32)
-    outputs = Network(tmp_path / "half.tflite", inputs=(1, 64), outputs=(1, 64)).run(inputs)
-    np.testing.assert_allclose(outputs, network.predict(inputs, verbose=0), atol=0.01)
