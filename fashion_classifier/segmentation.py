@@ -92,8 +92,9 @@ class Segmenter:
         averaged = cv2.resize(photo, (min(width, SIDE), min(height, SIDE)), interpolation=cv2.INTER_AREA)
         # what is smaller is enlarged smoothly, as in training: INTER_AREA would make squares of its pixels
         squashed = cv2.resize(averaged, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
-        guided = np.dstack([squashed, hint(None if at is None else ((at[0] + 0.5) / width, (at[1] + 0.5) / height))])
-        maps: Float32Array = np.moveaxis(1 / (1 + np.exp(-self._network.run(as_input(guided[np.newaxis]))[0])), 2, 0)
+        guide = hint(None if at is None else ((at[0] + 0.5) / width, (at[1] + 0.5) / height))
+        inputs = as_input(np.asarray(cv2.merge([squashed, guide]), np.uint8)[np.newaxis])
+        maps: Float32Array = np.moveaxis(1 / (1 + np.exp(-self._network.run(inputs)[0])), 2, 0)
         maps[MEANT] *= main_parts(maps[MEANT] > 0.5)
         return maps
 
