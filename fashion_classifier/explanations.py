@@ -32,7 +32,7 @@ Float32Array = npt.NDArray[np.float32]
 Method = Literal["perturbation"] | ActivationMethod
 METHODS: tuple[Method, ...] = ("perturbation", *get_args(ActivationMethod))
 
-LOOKS: dict[ExpertName, int] = {"thumbnail": 200, "photo": 100}  # at a picture: a tenth of a second, or a second
+LOOKS: dict[ExpertName, int] = {"thumbnail": 200, "photo": 282}  # at a picture: a tenth of a second, or a second
 FEWEST_LOOKS, MOST_LOOKS = 10, 2000
 HOTTEST = 0.2  # share of what is seen that is blurred, or alone kept, to measure a map
 MUCH = 0.9  # of the confidence: what leaves more has changed little, and what gives more is enough
@@ -149,7 +149,7 @@ def explain(
             "gradcam" of any other, "gradcam++" (Chattopadhay et al. 2018, arXiv 1710.11063), "scorecam" (Wang et al. 2020,
             arXiv 1910.01279), "layercam" (Jiang et al. 2021, doi 10.1109/TIP.2021.3089943) and "smoothgrad" (Smilkov et al.
             2017, arXiv 1706.03825).
-        looks: How often "perturbation" asks, from 10 to 2000; None for 200 times about a thumbnail, 100 about a photo. 20
+        looks: How often "perturbation" asks, from 10 to 2000; None for 200 times about a thumbnail, 282 about a photo. 20
             give a first, coarse map.
 
     Raises:

@@ -4,9 +4,9 @@ After RISE (Petsiuk, Das, Saenko 2018, arXiv 1806.07421): a place matters as far
 differ from the others. What blurring takes away there tells more of where in a cell that is than a few hundred answers could:
 like a gradient times its input, the map is the one times the other.
 
-Random masks say little of single places. So about a photo half of the looks follow the two curves by which the same paper
-measures a map, insertion and deletion: they put the cells of a grid in one by one, and take them out, in the map's own order.
-What a cell adds and takes there is its weight in the map.
+Random masks say little of single places. So about a photo most looks follow the two curves by which the same paper measures a
+map, insertion and deletion: they put the cells of a grid in one by one, and take them out, in the map's own order. What a cell
+adds and takes there is its weight in the map, whose order the next, finer curves follow.
 """
 
 import cv2
@@ -22,8 +22,7 @@ SMALLEST_CELL = 4  # px: in a thumbnail there are seven across
 SEED = 0
 SAME = 1e-6  # standard deviation of the answers, below which all are the same
 
-STEPS = 5  # cells across what is seen, put in and taken out one by one
-CURVES = 2 * (STEPS**2 + 1)  # looks along both curves, with their starts
+GRIDS = (5, 5, 8)  # cells across what is seen, put in and taken out one by one: so many in turn
 FEWEST_MASKS = 40  # before the curves: fewer give no order that is worth following
 SMALLEST_STEP = 8  # px: where cells are smaller, as in thumbnails, random masks are as good
 SOFTNESS = 1 / 64  # standard deviation of the smoothing between cells, of the side of what is seen
@@ -37,35 +36,51 @@ def perturbation_map(blurring: Blurring, target: int, against: int | None, looks
         blurring: The picture.
         target: The name's place among the labels.
         against: That of the name it is compared with; None for all others, and a map without negative values.
-        looks: How often a network is asked. Of at least 92 about a photo, the last 52 are along the curves.
+        looks: How often a network is asked. About a photo, what is left beyond the fewest masks is spent along the curves,
+            each pair as a whole: 52 of at least 92, 104 of 144, 234 of 274.
     """
 
     def score(answers: Float64Array) -> Float64Array:
         scores: Float64Array = answers[:, target] if against is None else np.log(answers[:, target] / answers[:, against])
         return scores
 
-    follows = looks >= FEWEST_MASKS + CURVES and blurring.side >= STEPS * SMALLEST_STEP
-    kept = random_masks(looks - CURVES if follows else looks, blurring.side)
+    grids = _affordable(looks, blurring.side)
+    kept = random_masks(looks - sum(map(_along, grids)), blurring.side)
     importance = _importance(kept, score(blurring.answers(kept)))
     if against is None:
         importance -= importance.min()  # the least of many uncertain differences is as good as none
     heat = importance * blurring.prominence
-    if not follows:
-        return heat
-    kept, cells = curves(heat)
-    return heat * _weights(heat, cells, score(blurring.answers(kept, in_a_row=CURVES // 2)))
+    for across in grids:
+        kept, cells = curves(heat, across)
+        heat *= _weights(heat, cells, score(blurring.answers(kept, in_a_row=len(kept) // 2)))
+    return heat
 
 
-def curves(heat: Float32Array) -> tuple[Float32Array, npt.NDArray[np.intp]]:
+def _along(across: int) -> int:
+    """How many looks the two curves of a grid of so many cells across take, with their starts."""
+    return 2 * (across**2 + 1)
+
+
+def _affordable(looks: int, side: int) -> list[int]:
+    """The first grids whose curves leave enough masks, and whose cells are not too small."""
+    grids: list[int] = []
+    for across in GRIDS:
+        if looks - sum(map(_along, [*grids, across])) < FEWEST_MASKS or side < across * SMALLEST_STEP:
+            break
+        grids.append(across)
+    return grids
+
+
+def curves(heat: Float32Array, across: int) -> tuple[Float32Array, npt.NDArray[np.intp]]:
     """A map (side, side) -> the masks (n, side, side) that put its cells in, then those that take them out, and the cells.
 
-    The cells, (side, side), are numbered in their order, from 0: what is farthest from zero on average is first. Each half of
-    the masks begins with the one before the first cell.
+    The cells, (side, side), so many across, are numbered in their order, from 0: what is farthest from zero on average is
+    first. Each half of the masks begins with the one before the first cell.
     """
-    rows = np.arange(len(heat)) * STEPS // len(heat)
-    grid = rows[:, np.newaxis] * STEPS + rows
+    rows = np.arange(len(heat)) * across // len(heat)
+    grid = rows[:, np.newaxis] * across + rows
     cells = np.argsort(np.argsort(-np.abs(_means(heat, grid)), kind="stable"))[grid]
-    inserted = (cells < np.arange(STEPS**2 + 1)[:, np.newaxis, np.newaxis]).astype(np.float32)
+    inserted = (cells < np.arange(across**2 + 1)[:, np.newaxis, np.newaxis]).astype(np.float32)
     return np.concatenate([inserted, 1 - inserted]), cells
 
 

@@ -87,7 +87,7 @@ def test_masks_are_smooth_fair_and_the_same_each_time(side: int) -> None:
 def test_cells_are_put_in_and_taken_out_in_their_order(sign: int) -> None:
     heat = np.arange(25, dtype=np.float32).reshape(5, 5)
     heat[4, 4] = -100  # what speaks for another name counts as much
-    kept, cells = curves(sign * np.repeat(np.repeat(heat, 3, axis=0), 3, axis=1))
+    kept, cells = curves(sign * np.repeat(np.repeat(heat, 3, axis=0), 3, axis=1), 5)
     assert kept.shape == (52, 15, 15)
     np.testing.assert_array_equal(
         cells[::3, ::3], [range(24 - 5 * row, 19 - 5 * row, -1) for row in range(4)] + [[4, 3, 2, 1, 0]]
@@ -142,7 +142,16 @@ def test_what_speaks_for_another_name_weighs_as_much() -> None:
 
 
 @pytest.mark.parametrize(
-    ("side", "looks", "expected"), [(100, 20, [20]), (100, 91, [91]), (100, 92, [40, 52]), (28, 200, [200])]
+    ("side", "looks", "expected"),
+    [
+        (100, 20, [20]),
+        (100, 91, [91]),
+        (100, 92, [40, 52]),
+        (100, 143, [91, 52]),
+        (100, 282, [48, 52, 52, 130]),
+        (60, 282, [178, 52, 52]),
+        (28, 200, [200]),
+    ],
 )
 def test_the_network_is_asked_as_often_as_was_said(side: int, looks: int, expected: list[int]) -> None:
     asked = []
