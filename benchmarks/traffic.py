@@ -1,6 +1,6 @@
 """Mixed traffic on a page of its own: everything that visitors and programs send, good and bad, by several clients at once.
 
-    python -m benchmarks.traffic [--minutes 5] [--clients 6] [--seed 0]
+    python -m benchmarks.traffic [--minutes 5] [--clients 6] [--pause 0] [--seed 0]
 
 Thumbnails, photos, HEIC, large and broken files, points, all garments, many files, explanations and corrections, half of it by
 gradio_client and the page's own calls, half by plain HTTP. Prints each kind with its answers and errors, the memory of the
@@ -45,11 +45,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--clients", type=int, default=6)
+    parser.add_argument("--pause", type=float, default=0, help="seconds that a client rests after each answer")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     with serving(*PAGE) as server:
         warm(server.url)
-        print(report(drive(server, 60 * arguments.minutes, arguments.clients, arguments.seed)))
+        print(report(drive(server, 60 * arguments.minutes, arguments.clients, arguments.seed, pause=arguments.pause)))
 
 
 @dataclass
@@ -90,8 +91,8 @@ class Traffic:
         return fitted.slope, fitted.slope - spread, fitted.slope + spread
 
 
-def drive(server: Server, seconds: float, clients: int, seed: int = 0) -> Traffic:
-    """Send traffic for so many seconds, and watch the server."""
+def drive(server: Server, seconds: float, clients: int, seed: int = 0, *, pause: float = 0) -> Traffic:
+    """Send traffic for so many seconds, each client resting after an answer, and watch the server."""
     traffic, lock, start = Traffic(), threading.Lock(), time.monotonic()
     before = _written(server)
     done = threading.Event()
@@ -113,6 +114,7 @@ def drive(server: Server, seconds: float, clients: int, seed: int = 0) -> Traffi
                         traffic.refused[kind, result.refused] += 1
                     if result.error:
                         traffic.errors.append(f"{kind}: {result.error}")
+                time.sleep(pause)
 
     with ThreadPoolExecutor(clients + 1) as pool:
         watching = pool.submit(watch)
