@@ -68,9 +68,10 @@ def find_photo(picture: UInt8Array) -> Inset | None:
         samples = np.ascontiguousarray(pixels[::step, ::step])
         if min(samples.shape[:2]) < SMALLEST:
             break
-        found = _panel(pixels, samples, step) or _within(pixels, samples, step) or _under_banner(pixels, samples)
+        found = _panel(pixels, samples, step) or _within(pixels, samples, step)
         if found is None:
-            break
+            uncovered = _under_banner(pixels, samples)
+            return inset if uncovered is None else Inset((left, top, *pixels.shape[1::-1]), uncovered)
         left, top, pixels = left + found.box[0], top + found.box[1], found.pixels
         inset = Inset((left, top, *found.box[2:]), pixels)
     return inset
@@ -99,7 +100,7 @@ def _beside(samples: UInt8Array) -> list[tuple[int, int]]:
 def _seams(samples: UInt8Array) -> list[int]:
     """The columns of an (H, W, 3) picture that differ from the one before all of the way down."""
     lines = np.ascontiguousarray(samples[np.linspace(0, len(samples) - 1, LINES).astype(int)])
-    steps = _most(cv2.absdiff(lines[:, 1:], lines[:, :-1]))
+    steps = _differences(lines[:, 1:], lines[:, :-1])
     edges = (steps > PLAIN_DISTANCE) & (steps > cv2.dilate(steps, NEAR))
     shares = edges.reshape(STRETCHES, LINES // STRETCHES, -1).mean(axis=1).min(axis=0)
     return [int(column) + 1 for column in np.flatnonzero(shares >= SEAM)]
@@ -141,7 +142,7 @@ def _within(picture: UInt8Array, samples: UInt8Array, step: int) -> Inset | None
     return Inset(box, pixels if outline.all() else _filled(pixels, outline))
 
 
-def _under_banner(picture: UInt8Array, samples: UInt8Array) -> Inset | None:
+def _under_banner(picture: UInt8Array, samples: UInt8Array) -> UInt8Array | None:
     """An (H, W, 3) photo with a strip of one colour over it, from edge to edge; the colours beside it are in its place."""
     colour = _drawn(samples)
     if colour is None:
@@ -157,23 +158,23 @@ def _under_banner(picture: UInt8Array, samples: UInt8Array) -> Inset | None:
     cv2.drawContours(filled, [outline], 0, 1, cv2.FILLED)
     if np.count_nonzero(strip & filled) < STRAIGHT * np.count_nonzero(strip | filled):
         return None
-    return Inset((0, 0, *picture.shape[1::-1]), _filled(picture, 1 - strip))
+    return _filled(picture, 1 - strip)
 
 
 def _drawn(samples: UInt8Array) -> UInt8Array | None:
     """The commonest colour that pixels of an (H, W, 3) picture share with those above and before them; None where few do."""
     rows = np.linspace(1, len(samples) - 1, LINES).astype(int)
-    here, above = samples[rows], samples[rows - 1]
-    alike = _most(cv2.max(cv2.absdiff(here, above)[:, 1:], cv2.absdiff(here[:, 1:], here[:, :-1]))) == 0
+    here, above, before = samples[rows, 1:], samples[rows - 1, 1:], samples[rows, :-1]
+    alike = (_differences(here, above) | _differences(here, before)) == 0
     if np.count_nonzero(alike) < LEAST_BANNER * alike.size:
         return None
-    colour, share = _commonest(here[:, 1:][alike])
+    colour, share = _commonest(here[alike])
     return colour if share * np.count_nonzero(alike) >= LEAST_BANNER * alike.size else None
 
 
-def _most(differences: npt.NDArray[np.uint8]) -> UInt8Array:
-    """The largest of the three channels of (H, W, 3): (H, W)."""
-    red, green, blue = cv2.split(differences)  # as fast as the rest; numpy's max over the channels takes ten times as long
+def _differences(samples: UInt8Array, others: UInt8Array) -> UInt8Array:
+    """Of two (H, W, 3) pictures the largest difference of a channel: (H, W)."""
+    red, green, blue = cv2.split(cv2.absdiff(samples, others))  # numpy's max over the channels takes ten times as long
     return cv2.max(cv2.max(red, green), blue).astype(np.uint8)
 
 
