@@ -85,7 +85,7 @@ class CanonicalImage:
     Attributes:
         pixels: (28, 28) uint8 in [0, 255], light garment on black: the canonical form itself.
         photo: The decoded picture, (H, W) or (H, W, 3) uint8, at most 1024 px a side. Corners that were cut off a photo, to
-            round it or to turn it, have the photo's colours.
+            round it or to turn it, and a banner over it have the photo's colours.
         mask: (H, W) bool, True where the garment was found; all True for a thumbnail.
         geometry: The way from `pixels` back to `photo`, which may be turned.
         isolation: How the garment was found.
@@ -167,7 +167,8 @@ def canonicalize(
     (`fashion_classifier.figures`), after taking it out of its page and its colours. Other gray pictures on black are taken
     as negatives and trimmed, those on plain white are trimmed as Zalando did. Everything else is a photo: a network finds
     the garment (`fashion_classifier.segmentation`), the main one where nothing else is said, and the rest is cut away. Of a
-    page with one photo on it (`fashion_classifier.pages`) it sees the photo alone, where no point and no box are given.
+    page with one photo on it, and of a collage (`fashion_classifier.pages`), it sees one photo alone, and a photo without the
+    banner over it, where no point and no box are given.
 
     Args:
         picture: Anything that holds a picture.

@@ -1,10 +1,14 @@
-"""Pages drawn here around photos whose place is known."""
+"""Pages, collages and banners drawn here around photos whose place is known."""
+
+import io
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
+from fashion_classifier.figures import differs
 from fashion_classifier.images import UInt8Array
 from fashion_classifier.pages import find_photo
 from fashion_classifier.preprocessing import canonicalize
@@ -12,6 +16,8 @@ from tests.drawn_garments import photo, shirt
 
 WHITE, DARK, GREEN, BLACK = (250, 250, 250), (30, 30, 34), (0, 160, 90), (0, 0, 0)
 SHOWN = photo(shirt(120, 160), (180, 30, 40), (150, 150, 140))  # (160, 120, 3)
+OTHER = photo(shirt(120, 160), (235, 230, 225), (110, 80, 50))
+LARGE = cv2.resize(SHOWN, (360, 480), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
 Mask = npt.NDArray[np.uint8]
 
 
@@ -98,10 +104,88 @@ def test_a_photo_that_was_turned() -> None:
     assert found.pixels.max(axis=2).min() > 60
 
 
+def beside(*photos: UInt8Array, gap: int) -> UInt8Array:
+    """Photos of one height side by side, white between them."""
+    apart = page(gap, len(photos[0]), WHITE)
+    return np.concatenate([each for shown in photos for each in (apart, shown)][1:], axis=1)
+
+
+@pytest.mark.parametrize("gap", [0, 8])
+def test_of_photos_side_by_side_the_largest_or_else_the_first(gap: int) -> None:
+    wide = photo(shirt(150, 160), (30, 40, 90), (70, 140, 70))
+    for photos, box in (((SHOWN, OTHER), (0, 0, 120, 160)), ((SHOWN, wide, OTHER), (120 + gap, 0, 150, 160))):
+        drawn = beside(*photos, gap=gap)
+        for collage, expected in ((drawn, box), (drawn.transpose(1, 0, 2), (box[1], box[0], box[3], box[2]))):
+            found = find_photo(collage)
+            assert found is not None
+            assert found.box == expected
+            left, top, width, height = expected
+            np.testing.assert_array_equal(found.pixels, collage[top : top + height, left : left + width])
+
+
+def test_of_rough_photos_side_by_side_the_first() -> None:
+    rough = [photo(np.zeros((160, 120), np.bool_), colour, colour) for colour in ((180, 30, 40), (70, 140, 70))]
+    rng = np.random.default_rng(0)
+    collage = (beside(*rough, gap=0) * rng.uniform(0.8, 1, (160, 240, 1))).astype(np.uint8)
+    found = find_photo(collage)
+    assert found is not None
+    assert found.box == (0, 0, 120, 160)
+
+
+def test_of_a_grid_in_a_frame_the_first() -> None:
+    rows = beside(SHOWN, OTHER, gap=8), beside(OTHER, SHOWN, gap=8)
+    grid = put(put(page(264, 344, WHITE), rows[0], 8, 8), rows[1], 8, 176)
+    found = find_photo(grid)
+    assert found is not None
+    assert found.box == (8, 8, 120, 160)
+
+
+def floor(row: int) -> UInt8Array:
+    """A photo of a shirt before a wall and, from a row on, before a floor of another colour."""
+    before, after = (photo(shirt(200, 240), (180, 30, 40), colour) for colour in ((190, 160, 120), (110, 80, 50)))
+    return np.concatenate([before[:row], after[row:]])
+
+
+def shaded(width: int, height: int) -> UInt8Array:
+    """A panel that grows lighter from left to right."""
+    return np.repeat(np.linspace((20, 60, 140), (230, 200, 150), width)[np.newaxis], height, axis=0).astype(np.uint8)
+
+
+def jpeg(drawn: UInt8Array, quality: int) -> UInt8Array:
+    file = io.BytesIO()
+    Image.fromarray(drawn).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+@pytest.mark.parametrize("degrees", [0, 30, -45])
+@pytest.mark.parametrize("quality", [None, 85], ids=["", "jpeg"])
+def test_under_a_banner(degrees: int, quality: int | None) -> None:
+    strip, banner = np.zeros(LARGE.shape[:2], np.uint8), page(360, 480, GREEN)
+    cv2.fillConvexPoly(strip, cv2.boxPoints(((180, 240), (2000, 60), degrees)).round().astype(np.int32), 1)
+    cv2.putText(banner, "SALE", (150, 255), cv2.FONT_HERSHEY_SIMPLEX, 0.9, WHITE, 2)  # cut by the strip's edge
+    drawn = np.where(strip[..., np.newaxis] > 0, banner, LARGE)
+    for row in (5, 470):
+        drawn[row : row + 4, 5:9] = drawn[row : row + 4, 350:354] = GREEN  # specks
+    shown = drawn if quality is None else jpeg(drawn, quality)
+    found = find_photo(shown)
+    assert found is not None
+    assert found.box == (0, 0, 360, 480)
+    beside_it = cv2.dilate(strip, np.ones((9, 9), np.uint8)) == 0
+    np.testing.assert_array_equal(found.pixels[beside_it], shown[beside_it])
+    assert differs(found.pixels, np.array(GREEN, np.uint8))[strip > 0].all()
+    assert differs(found.pixels, np.array(WHITE, np.uint8))[strip > 0].all()
+
+
 @pytest.mark.parametrize(
     "picture",
     [
         SHOWN,
+        floor(130),
+        floor(225),
+        jpeg(LARGE, 5),
+        beside(SHOWN, shaded(140, 160), gap=0),
+        put(LARGE.copy(), page(300, 60, GREEN), 0, 200),
+        put(LARGE.copy(), photo(np.zeros((60, 360), np.bool_), GREEN, GREEN), 0, 200),
         shop_page(500, 300, WHITE),
         put(put(page(300, 200, WHITE), SHOWN, 10, 20), SHOWN[:, ::-1], 150, 20),  # which one is meant?
         put(page(300, 200, WHITE), SHOWN[:20, :20], 40, 40),
@@ -110,7 +194,22 @@ def test_a_photo_that_was_turned() -> None:
         page(200, 200, WHITE),
         page(2, 1000, DARK),
     ],
-    ids=["no page", "no photo", "two photos", "too small", "too long", "a garment", "nothing", "a line"],
+    ids=[
+        "no page",
+        "a floor",
+        "a floor at the edge",
+        "blocks",
+        "a panel with a photo",
+        "a label",
+        "a shelf",
+        "no photo",
+        "two photos",
+        "too small",
+        "too long",
+        "a garment",
+        "nothing",
+        "a line",
+    ],
 )
 def test_no_photo_on_a_page(picture: UInt8Array) -> None:
     assert find_photo(picture) is None
