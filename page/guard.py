@@ -4,7 +4,7 @@ the headers that keep browsers careful. ASGI."""
 import ipaddress
 import os
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import MutableMapping
 from http import HTTPStatus
 from operator import itemgetter
@@ -35,6 +35,8 @@ UPLOAD = "/gradio_api/upload"
 FRAME = re.compile(r"/gradio_api/stream/\w+(?:/close)?/?$")
 MAX_FRAME = 4_000_000  # bytes that a camera sends at once, as text
 MAX_UPLOAD = 500_000_000  # bytes of all files that are sent at once; of each one Gradio bounds the size
+MAX_CALL = 25_000_000  # bytes of any other body, JSON: a data URL of somewhat more than is taken passes, and is told so
+MAX_VALUES = 100_000  # about, in that: an empty list of 3 bytes takes 64, and a second as many when Gradio copies it
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -91,10 +93,9 @@ class Guard:
             told = f"{WAITING_EACH} calls of yours are waiting already; try again when they are answered."
             await refuse(HTTPStatus.SERVICE_UNAVAILABLE, told, {"Retry-After": str(RETRY)})
             return
-        counted = self._counted(scope, receive) if scope["path"].rstrip("/") == UPLOAD else receive
-        counted = _bounded(receive) if FRAME.match(scope["path"]) else counted
         try:
-            await self._app({**scope, "headers": self._believed(headers)}, counted, send_with_headers)
+            received = await self._received(scope, receive)
+            await self._app({**scope, "headers": self._believed(headers)}, received, send_with_headers)
             if JOIN.match(scope["path"]):
                 self._let_visitors_take_turns()
         except Exception as error:
@@ -117,6 +118,16 @@ class Guard:
                 ranks.append(before[_caller(event)])
                 before[_caller(event)] += 1
             queue.queue[:] = [event for _, event in sorted(zip(ranks, queue.queue, strict=True), key=itemgetter(0))]
+
+    async def _received(self, scope: Scope, receive: Receive) -> Receive:
+        """What arrives, as far as it is taken."""
+        if FRAME.match(scope["path"]):
+            return _bounded(receive)
+        if scope["path"].rstrip("/") == UPLOAD:
+            return self._counted(scope, receive)
+        if scope["path"].startswith("/v1/"):  # bounds it itself
+            return receive
+        return await _whole(receive, int(Headers(scope=scope).get("content-length", 0)))
 
     def _counted(self, scope: Scope, receive: Receive) -> Receive:
         """What arrives as an upload, as far as it is taken."""
@@ -155,6 +166,28 @@ class Guard:
 def _caller(event: Event) -> str:
     """The address that a call in Gradio's queue comes from."""
     return address(event.request.headers, _host(event.request.scope))
+
+
+async def _whole(receive: Receive, declared: int) -> Receive:
+    """The body of a call, received here: what goes wrong while FastAPI receives it has an answer of FastAPI's."""
+    if declared > MAX_CALL:
+        raise TooLargeError(f"Received a call of {declared:,} bytes; at most {MAX_CALL:,} are taken, upload files instead.")
+    messages: deque[Message] = deque()
+    size, values, more = 0, 1, True
+    while more:
+        messages.append(await receive())
+        body, more = messages[-1].get("body", b""), messages[-1].get("more_body", False)
+        size += len(body)
+        values += sum(map(body.count, (b",", b"[", b"{")))
+        if size > MAX_CALL:
+            raise TooLargeError(f"Received {size:,} bytes of a call; at most {MAX_CALL:,} are taken, upload files instead.")
+        if values > MAX_VALUES:
+            raise TooLargeError(f"Received {values:,} values in a call; at most {MAX_VALUES:,} are taken.")
+
+    async def again() -> Message:
+        return messages.popleft() if messages else await receive()
+
+    return again
 
 
 def _bounded(receive: Receive) -> Receive:
