@@ -16,7 +16,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from page.limits import RETRY, BusyError
+from page.limits import CALL, FRAME, RETRY, Bound, BusyError, TooLargeError
+from page.live import tell_too_large
 from page.uploads import Uploads
 from page.visitors import address
 
@@ -32,11 +33,9 @@ CALLS = re.compile(r"/gradio_api/(?:call|run|api|queue)/")
 JOIN = re.compile(r"/gradio_api/(?:call/(?:v2/)?[^/]+|queue/join)/?$")
 WAITING_EACH = 40  # calls of one visitor in Gradio's queue, which holds more
 UPLOAD = "/gradio_api/upload"
-FRAME = re.compile(r"/gradio_api/stream/\w+(?:/close)?/?$")
-MAX_FRAME = 4_000_000  # bytes that a camera sends at once, as text
+STREAM = re.compile(r"/gradio_api/stream/(\w+)(?:/close)?/?$")
 MAX_UPLOAD = 500_000_000  # bytes of all files that are sent at once; of each one Gradio bounds the size
-MAX_CALL = 25_000_000  # bytes of any other body, JSON: a data URL of somewhat more than is taken passes, and is told so
-MAX_VALUES = 100_000  # about, in that: an empty list of 3 bytes takes 64, and a second as many when Gradio copies it
+MAX_VALUES = 100_000  # about, in a body of JSON: an empty list of 3 bytes takes 64, and a second as many when Gradio copies it
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -47,10 +46,6 @@ HEADERS = {
 DOCS = "/v1/docs"
 # of the page that describes plain HTTP: its script stands in it, and nothing comes from elsewhere
 DOCS_POLICY = f"{HEADERS['Content-Security-Policy']}; default-src 'self' 'unsafe-inline' data:"
-
-
-class TooLargeError(Exception):
-    """A request has more bytes than are taken."""
 
 
 class Guard:
@@ -121,13 +116,18 @@ class Guard:
 
     async def _received(self, scope: Scope, receive: Receive) -> Receive:
         """What arrives, as far as it is taken."""
-        if FRAME.match(scope["path"]):
-            return _bounded(receive)
         if scope["path"].rstrip("/") == UPLOAD:
             return self._counted(scope, receive)
         if scope["path"].startswith("/v1/"):  # bounds it itself
             return receive
-        return await _whole(receive, int(Headers(scope=scope).get("content-length", 0)))
+        declared = int(Headers(scope=scope).get("content-length", 0))
+        if not (stream := STREAM.match(scope["path"])):
+            return await _whole(receive, declared, CALL)
+        try:
+            return await _whole(receive, declared, FRAME)
+        except TooLargeError:
+            tell_too_large(self._queue, stream[1])  # browsers do not look at what a frame is answered with
+            raise
 
     def _counted(self, scope: Scope, receive: Receive) -> Receive:
         """What arrives as an upload, as far as it is taken."""
@@ -168,10 +168,9 @@ def _caller(event: Event) -> str:
     return address(event.request.headers, _host(event.request.scope))
 
 
-async def _whole(receive: Receive, declared: int) -> Receive:
-    """The body of a call, received here: what goes wrong while FastAPI receives it has an answer of FastAPI's."""
-    if declared > MAX_CALL:
-        raise TooLargeError(f"Received a call of {declared:,} bytes; at most {MAX_CALL:,} are taken, upload files instead.")
+async def _whole(receive: Receive, declared: int, bound: Bound) -> Receive:
+    """A body, received here: what goes wrong while FastAPI receives it has an answer of FastAPI's."""
+    bound.check(declared)
     messages: deque[Message] = deque()
     size, values, more = 0, 1, True
     while more:
@@ -179,30 +178,14 @@ async def _whole(receive: Receive, declared: int) -> Receive:
         body, more = messages[-1].get("body", b""), messages[-1].get("more_body", False)
         size += len(body)
         values += sum(map(body.count, (b",", b"[", b"{")))
-        if size > MAX_CALL:
-            raise TooLargeError(f"Received {size:,} bytes of a call; at most {MAX_CALL:,} are taken, upload files instead.")
+        bound.check(size)
         if values > MAX_VALUES:
-            raise TooLargeError(f"Received {values:,} values in a call; at most {MAX_VALUES:,} are taken.")
+            raise TooLargeError(f"Received a {bound.what} of {values:,} values or more; at most {MAX_VALUES:,} are taken.")
 
     async def again() -> Message:
         return messages.popleft() if messages else await receive()
 
     return again
-
-
-def _bounded(receive: Receive) -> Receive:
-    """What arrives as a frame, as far as it is taken."""
-    total = 0
-
-    async def bounded() -> Message:
-        nonlocal total
-        message = await receive()
-        total += len(message.get("body", b""))
-        if total > MAX_FRAME:
-            raise TooLargeError(f"The frame has more than {MAX_FRAME:,} bytes.")
-        return message
-
-    return bounded
 
 
 def _host(scope: MutableMapping[str, Any]) -> str:
@@ -219,7 +202,7 @@ def _answer(path: str, error: Exception) -> tuple[int, str] | None:
         return HTTPStatus.SERVICE_UNAVAILABLE, str(error)
     if CALLS.match(path) and isinstance(error, FnIndexInferError | KeyError):
         return HTTPStatus.NOT_FOUND, "There is no such endpoint."
-    if FRAME.match(path):
+    if STREAM.match(path):
         return HTTPStatus.BAD_REQUEST, "The frame cannot be read; send it as JSON."
     if path.startswith(UPLOAD):
         return HTTPStatus.BAD_REQUEST, "The upload cannot be read; send files with their names as multipart/form-data."

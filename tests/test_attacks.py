@@ -128,7 +128,7 @@ def test_a_call_that_declares_too_much_is_refused_unread(connection: HTTPConnect
     connection.putheader("Content-Type", "application/json")
     connection.putheader("Content-Length", "300000000")
     connection.endheaders()
-    told = "Received a call of 300,000,000 bytes; at most 25,000,000 are taken, upload files instead."
+    told = "Received a call of 300,000,000 bytes or more; at most 25,000,000 are taken, upload files instead."
     assert answered(connection) == (413, {"error": told})
 
 
@@ -143,7 +143,7 @@ def test_a_call_that_goes_on_and_on_is_refused(connection: HTTPConnection, route
         connection.send(b"f4240\r\n" + b"a" * 1_000_000 + b"\r\n")
     status, answer = answered(connection)
     assert status == 413
-    told = r"Received ([\d,]+) bytes of a call; at most 25,000,000 are taken, upload files instead\."
+    told = r"Received a call of ([\d,]+) bytes or more; at most 25,000,000 are taken, upload files instead\."
     match = re.fullmatch(told, answer["error"])
     assert match is not None
     assert 25_000_000 < int(match[1].replace(",", "")) <= 26_000_000
@@ -156,7 +156,7 @@ def test_a_call_of_very_many_values_is_refused(http: httpx.Client, value: str) -
     body = '{"data": [' + ",".join([value] * 2_000_000) + "]}"
     answer = http.post("gradio_api/call/predict", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 413
-    assert re.fullmatch(r"Received \d{3},\d{3} values in a call; at most 100,000 are taken\.", answer.json()["error"])
+    assert re.fullmatch(r"Received a call of \d{3},\d{3} values or more; at most 100,000 are taken\.", answer.json()["error"])
 
 
 def test_a_large_picture_as_text_is_told_why_not(http: httpx.Client) -> None:
