@@ -6,6 +6,7 @@ import os
 import re
 from collections import Counter, deque
 from collections.abc import MutableMapping
+from contextlib import AbstractContextManager, ExitStack
 from http import HTTPStatus
 from operator import itemgetter
 from typing import Any
@@ -16,7 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from page.limits import CALL, FRAME, RETRY, Bound, BusyError, TooLargeError
+from page.limits import CALL, FRAME, RETRY, Bound, BusyError, Lane, TooLargeError
 from page.live import tell_too_large
 from page.uploads import Uploads
 from page.visitors import address
@@ -36,6 +37,8 @@ UPLOAD = "/gradio_api/upload"
 STREAM = re.compile(r"/gradio_api/stream/(\w+)(?:/close)?/?$")
 MAX_UPLOAD = 500_000_000  # bytes of all files that are sent at once; of each one Gradio bounds the size
 MAX_VALUES = 100_000  # about, in a body of JSON: an empty list of 3 bytes takes 64, and a second as many when Gradio copies it
+LARGE = 2**20  # bytes of a body of JSON, above which few arrive at once: each takes thrice as much until it is read
+LARGE_AT_ONCE, LARGE_EACH = 6, 2  # of all visitors and of one
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -53,6 +56,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, uploads: Uploads, queue: Queue) -> None:
         self._app, self._uploads, self._queue = app, uploads, queue
+        self._large = Lane("large calls", LARGE_AT_ONCE, LARGE_EACH)
         self._space = os.environ.get("SPACE_HOST", "")
         self._hosts = {"localhost", *os.environ.get(HOSTS_VARIABLE, "").split(","), *self._space.split(",")} - {""}
 
@@ -120,11 +124,12 @@ class Guard:
             return self._counted(scope, receive)
         if scope["path"].startswith("/v1/"):  # bounds it itself
             return receive
-        declared = int(Headers(scope=scope).get("content-length", 0))
+        headers = Headers(scope=scope)
+        declared, place = int(headers.get("content-length", 0)), self._large.place(address(headers, _host(scope)))
         if not (stream := STREAM.match(scope["path"])):
-            return await _whole(receive, declared, CALL)
+            return await _whole(receive, declared, CALL, place)
         try:
-            return await _whole(receive, declared, FRAME)
+            return await _whole(receive, declared, FRAME, place)
         except TooLargeError:
             tell_too_large(self._queue, stream[1])  # browsers do not look at what a frame is answered with
             raise
@@ -168,19 +173,23 @@ def _caller(event: Event) -> str:
     return address(event.request.headers, _host(event.request.scope))
 
 
-async def _whole(receive: Receive, declared: int, bound: Bound) -> Receive:
-    """A body, received here: what goes wrong while FastAPI receives it has an answer of FastAPI's."""
+async def _whole(receive: Receive, declared: int, bound: Bound, place: AbstractContextManager[None]) -> Receive:
+    """A body, received here: where FastAPI receives it, it answers what goes wrong itself. A large one takes a place."""
     bound.check(declared)
     messages: deque[Message] = deque()
-    size, values, more = 0, 1, True
-    while more:
-        messages.append(await receive())
-        body, more = messages[-1].get("body", b""), messages[-1].get("more_body", False)
-        size += len(body)
-        values += sum(map(body.count, (b",", b"[", b"{")))
-        bound.check(size)
-        if values > MAX_VALUES:
-            raise TooLargeError(f"Received a {bound.what} of {values:,} values or more; at most {MAX_VALUES:,} are taken.")
+    size, values, more, large = 0, 1, True, False
+    with ExitStack() as places:
+        while more:
+            if not large and max(size, declared) > LARGE:
+                places.enter_context(place)
+                large = True
+            messages.append(await receive())
+            body, more = messages[-1].get("body", b""), messages[-1].get("more_body", False)
+            size += len(body)
+            values += sum(map(body.count, (b",", b"[", b"{")))
+            bound.check(size)
+            if values > MAX_VALUES:
+                raise TooLargeError(f"Received a {bound.what} of {values:,} values or more; at most {MAX_VALUES:,} are taken.")
 
     async def again() -> Message:
         return messages.popleft() if messages else await receive()

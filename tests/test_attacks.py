@@ -20,7 +20,7 @@ from fashion_classifier import explain, predict
 from fashion_classifier.monitoring import Journal, read_events
 from page import uploads
 from page.classify import ClassifyTab
-from page.guard import WAITING_EACH
+from page.guard import LARGE_EACH, WAITING_EACH
 from page.service import EXPLANATIONS_EACH, Service
 from tests.patience import PATIENCE, eventually
 
@@ -157,6 +157,26 @@ def test_a_call_of_very_many_values_is_refused(http: httpx.Client, value: str) -
     answer = http.post("gradio_api/call/predict", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 413
     assert re.fullmatch(r"Received a call of \d{3},\d{3} values or more; at most 100,000 are taken\.", answer.json()["error"])
+
+
+@pytest.mark.usefixtures("others")
+def test_few_large_calls_of_one_visitor_arrive_at_once(http: httpx.Client, url: str) -> None:
+    address = httpx.URL(url)
+    slow = [HTTPConnection(address.host, address.port, timeout=PATIENCE) for _ in range(LARGE_EACH)]
+    for connection in slow:
+        connection.request("POST", "/gradio_api/call/predict", headers={"Content-Length": "2000000"})
+
+    def ask(size: int) -> httpx.Response:
+        return http.post("gradio_api/call/predict", json={"data": [{"path": None, "url": "data:," + "A" * size}, None]})
+
+    eventually(lambda: ask(1_100_000).status_code == 503)
+    told = f"{LARGE_EACH} large calls of yours are waiting already; try again when they are answered."
+    answer = ask(1_100_000)
+    assert (answer.json(), answer.headers["Retry-After"]) == ({"error": told}, "5")
+    assert ask(1_000_000).status_code == 200
+    for connection in slow:
+        connection.close()
+    eventually(lambda: ask(1_100_000).status_code == 200)
 
 
 def test_a_large_picture_as_text_is_told_why_not(http: httpx.Client) -> None:

@@ -322,6 +322,16 @@ def test_plain_http_of_one_visitor_at_once(attacker: httpx.Client) -> None:
 
 
 @pytest.mark.usefixtures("bystanders")
+def test_calls_as_large_as_are_taken(attacker: httpx.Client) -> None:
+    picture = {"path": None, "url": "data:image/jpeg;base64," + "A" * 20_000_000}
+    body, kind = json.dumps({"data": [picture, None]}).encode(), {"Content-Type": "application/json"}
+    answers = in_parallel(60, lambda _: attacker.post("gradio_api/call/predict", content=body, headers=kind))
+    assert {answer.status_code for answer in answers} == {200, 503}
+    refused = "2 large calls of yours are waiting already; try again when they are answered."
+    assert {answer.json().get("error") for answer in answers} == {None, refused}
+
+
+@pytest.mark.usefixtures("bystanders")
 def test_four_cameras(page: Server) -> None:
     """As many as are watched at once, each of another visitor, who watches it as a browser does."""
     url = f"data:image/jpeg;base64,{base64.b64encode(DRESS).decode()}"
