@@ -155,8 +155,9 @@ class Journal:
     def mirror(self, dataset: str, *, minutes: float = 10) -> None:
         """Push the folder to a private dataset on the Hub every so many minutes, in the background.
 
-        What cannot be pushed stays in the folder and goes with a later push. Nothing goes to a dataset that is public. The
-        token is the one of huggingface_hub, `HF_TOKEN`.
+        What cannot be pushed stays in the folder and goes with a later push. A picture that was taken back goes from the
+        dataset, too, and from its history, which is kept to one commit; what is no longer in the folder for another reason
+        stays there. Nothing goes to a dataset that is public. The token is the one of huggingface_hub, `HF_TOKEN`.
 
         Args:
             dataset: "owner/name"; is made where there is none.
@@ -164,16 +165,19 @@ class Journal:
         """
 
         def start() -> None:
-            from huggingface_hub import CommitScheduler, HfApi
+            from huggingface_hub import CommitScheduler
+
+            from fashion_classifier.mirror import MirrorApi
 
             while True:
                 try:
-                    api = HfApi()
+                    api = MirrorApi(self.folder)
                     api.create_repo(dataset, repo_type="dataset", private=True, exist_ok=True)
                     if not api.repo_info(dataset, repo_type="dataset").private:
                         _log.error("The dataset %s is public: the journal is not pushed there, make it private.", dataset)
                         return
-                    CommitScheduler(repo_id=dataset, repo_type="dataset", folder_path=self.folder, every=minutes, private=True)
+                    options: dict[str, Any] = {"private": True, "hf_api": api}
+                    CommitScheduler(repo_id=dataset, repo_type="dataset", folder_path=self.folder, every=minutes, **options)
                 except Exception as error:  # noqa: BLE001 - whatever it is, visitors must not notice
                     _log.warning("The dataset %s cannot be reached, trying again in %s s: %s", dataset, RETRY, error)
                     time.sleep(RETRY)
@@ -217,9 +221,21 @@ def read_events(folder: Path, latest: int | None = None) -> list[dict[str, Any]]
         if latest is not None and len(events) >= latest:
             break
         events += _events_of(path)
-    # within a millisecond a prediction comes before what was said of it, which another file holds
-    events.sort(key=lambda event: (datetime.fromisoformat(event["time"]), event["event"] != "prediction"))
+    events.sort(key=_order)
     return events if latest is None else events[-latest:]
+
+
+def taken_back(folder: Path) -> set[str]:
+    """The pictures that visitors did not leave, or no longer: those of answers whose last correction has none, as paths in a
+    journal's folder."""
+    events = [event for path in sorted(folder.glob(f"*-{CORRECTIONS}.jsonl")) for event in _events_of(path)]
+    last = {event["id"]: event for event in sorted(events, key=_order) if event["event"] == "correction"}
+    return {f"{PICTURES}/{name}.png" for name, event in last.items() if event["picture"] is None}
+
+
+def _order(event: dict[str, Any]) -> tuple[datetime, bool]:
+    """Within a millisecond a prediction comes before what was said of it, which another file holds."""
+    return datetime.fromisoformat(event["time"]), event["event"] != "prediction"
 
 
 def _events_of(path: Path) -> Iterator[dict[str, Any]]:

@@ -18,7 +18,7 @@ from fashion_classifier import FashionClassifierError
 from fashion_classifier.explanations import Method
 from fashion_classifier.places import Point
 from page.limits import BusyError
-from page.payloads import GONE, NOT_UPLOADED, WRAP, Payload, read, refusal, told
+from page.payloads import ADDRESS, GONE, NOT_UPLOADED, WRAP, Payload, read, refusal, told
 from page.peers import Peers
 from page.service import ALL_OTHERS, AT_ONCE, DEFAULT_METHOD, PREDICTED, SLOW, Service
 from page.visitors import address, asking
@@ -213,7 +213,7 @@ class Page(gr.Blocks):
 
 def _refuse_address(file: Payload) -> Payload:
     if is_http_url_like(str(file["path"])):
-        raise refusal("Received an address: URLs are not fetched, send the picture itself.")
+        raise refusal(ADDRESS)
     return file
 
 

@@ -4,8 +4,9 @@ the headers that keep browsers careful. ASGI."""
 import ipaddress
 import os
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import MutableMapping
+from contextlib import AbstractContextManager, ExitStack
 from http import HTTPStatus
 from operator import itemgetter
 from typing import Any
@@ -16,7 +17,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from page.limits import RETRY, BusyError
+from page.limits import CALL, FRAME, RETRY, Bound, BusyError, Lane, TooLargeError
+from page.live import tell_too_large
 from page.uploads import Uploads
 from page.visitors import address
 
@@ -32,9 +34,11 @@ CALLS = re.compile(r"/gradio_api/(?:call|run|api|queue)/")
 JOIN = re.compile(r"/gradio_api/(?:call/(?:v2/)?[^/]+|queue/join)/?$")
 WAITING_EACH = 40  # calls of one visitor in Gradio's queue, which holds more
 UPLOAD = "/gradio_api/upload"
-FRAME = re.compile(r"/gradio_api/stream/\w+(?:/close)?/?$")
-MAX_FRAME = 4_000_000  # bytes that a camera sends at once, as text
+STREAM = re.compile(r"/gradio_api/stream/(\w+)(?:/close)?/?$")
 MAX_UPLOAD = 500_000_000  # bytes of all files that are sent at once; of each one Gradio bounds the size
+MAX_VALUES = 100_000  # about, in a body of JSON: an empty list of 3 bytes takes 64, and a second as many when Gradio copies it
+LARGE = 2**20  # bytes of a body of JSON, above which few arrive at once: each takes thrice as much until it is read
+LARGE_AT_ONCE, LARGE_EACH = 6, 2  # of all visitors and of one
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -47,15 +51,12 @@ DOCS = "/v1/docs"
 DOCS_POLICY = f"{HEADERS['Content-Security-Policy']}; default-src 'self' 'unsafe-inline' data:"
 
 
-class TooLargeError(Exception):
-    """A request has more bytes than are taken."""
-
-
 class Guard:
     """Middleware."""
 
     def __init__(self, app: ASGIApp, uploads: Uploads, queue: Queue) -> None:
         self._app, self._uploads, self._queue = app, uploads, queue
+        self._large = Lane("large calls", LARGE_AT_ONCE, LARGE_EACH)
         self._space = os.environ.get("SPACE_HOST", "")
         self._hosts = {"localhost", *os.environ.get(HOSTS_VARIABLE, "").split(","), *self._space.split(",")} - {""}
 
@@ -91,10 +92,9 @@ class Guard:
             told = f"{WAITING_EACH} calls of yours are waiting already; try again when they are answered."
             await refuse(HTTPStatus.SERVICE_UNAVAILABLE, told, {"Retry-After": str(RETRY)})
             return
-        counted = self._counted(scope, receive) if scope["path"].rstrip("/") == UPLOAD else receive
-        counted = _bounded(receive) if FRAME.match(scope["path"]) else counted
         try:
-            await self._app({**scope, "headers": self._believed(headers)}, counted, send_with_headers)
+            received = await self._received(scope, receive)
+            await self._app({**scope, "headers": self._believed(headers)}, received, send_with_headers)
             if JOIN.match(scope["path"]):
                 self._let_visitors_take_turns()
         except Exception as error:
@@ -117,6 +117,22 @@ class Guard:
                 ranks.append(before[_caller(event)])
                 before[_caller(event)] += 1
             queue.queue[:] = [event for _, event in sorted(zip(ranks, queue.queue, strict=True), key=itemgetter(0))]
+
+    async def _received(self, scope: Scope, receive: Receive) -> Receive:
+        """What arrives, as far as it is taken."""
+        if scope["path"].rstrip("/") == UPLOAD:
+            return self._counted(scope, receive)
+        if scope["path"].startswith("/v1/"):  # bounds it itself
+            return receive
+        headers = Headers(scope=scope)
+        declared, place = int(headers.get("content-length", 0)), self._large.place(address(headers, _host(scope)))
+        if not (stream := STREAM.match(scope["path"])):
+            return await _whole(receive, declared, CALL, place)
+        try:
+            return await _whole(receive, declared, FRAME, place)
+        except TooLargeError:
+            tell_too_large(self._queue, stream[1])  # browsers do not look at what a frame is answered with
+            raise
 
     def _counted(self, scope: Scope, receive: Receive) -> Receive:
         """What arrives as an upload, as far as it is taken."""
@@ -157,19 +173,28 @@ def _caller(event: Event) -> str:
     return address(event.request.headers, _host(event.request.scope))
 
 
-def _bounded(receive: Receive) -> Receive:
-    """What arrives as a frame, as far as it is taken."""
-    total = 0
+async def _whole(receive: Receive, declared: int, bound: Bound, place: AbstractContextManager[None]) -> Receive:
+    """A body, received here: where FastAPI receives it, it answers what goes wrong itself. A large one takes a place."""
+    bound.check(declared)
+    messages: deque[Message] = deque()
+    size, values, more, large = 0, 1, True, False
+    with ExitStack() as places:
+        while more:
+            if not large and max(size, declared) > LARGE:
+                places.enter_context(place)
+                large = True
+            messages.append(await receive())
+            body, more = messages[-1].get("body", b""), messages[-1].get("more_body", False)
+            size += len(body)
+            values += sum(map(body.count, (b",", b"[", b"{")))
+            bound.check(size)
+            if values > MAX_VALUES:
+                raise TooLargeError(f"Received a {bound.what} of {values:,} values or more; at most {MAX_VALUES:,} are taken.")
 
-    async def bounded() -> Message:
-        nonlocal total
-        message = await receive()
-        total += len(message.get("body", b""))
-        if total > MAX_FRAME:
-            raise TooLargeError(f"The frame has more than {MAX_FRAME:,} bytes.")
-        return message
+    async def again() -> Message:
+        return messages.popleft() if messages else await receive()
 
-    return bounded
+    return again
 
 
 def _host(scope: MutableMapping[str, Any]) -> str:
@@ -186,7 +211,7 @@ def _answer(path: str, error: Exception) -> tuple[int, str] | None:
         return HTTPStatus.SERVICE_UNAVAILABLE, str(error)
     if CALLS.match(path) and isinstance(error, FnIndexInferError | KeyError):
         return HTTPStatus.NOT_FOUND, "There is no such endpoint."
-    if FRAME.match(path):
+    if STREAM.match(path):
         return HTTPStatus.BAD_REQUEST, "The frame cannot be read; send it as JSON."
     if path.startswith(UPLOAD):
         return HTTPStatus.BAD_REQUEST, "The upload cannot be read; send files with their names as multipart/form-data."

@@ -3,6 +3,7 @@
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Event, Lock
 
 RETRY = 5  # seconds after which there is mostly room again
@@ -18,6 +19,35 @@ class BusyError(Exception):
     def __init__(self, problem: str, seconds: int = RETRY) -> None:
         self.seconds = seconds
         super().__init__(problem)
+
+
+class TooLargeError(Exception):
+    """A request has more than is taken."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How much is taken of a kind of body.
+
+    Attributes:
+        what: Kind.
+        most: Bytes.
+        advice: What to do instead.
+    """
+
+    what: str
+    most: int
+    advice: str
+
+    def check(self, size: int) -> None:
+        """Raise `TooLargeError` for a body of at least so many bytes."""
+        if size > self.most:
+            problem = f"Received a {self.what} of {size:,} bytes or more; at most {self.most:,} are taken"
+            raise TooLargeError(f"{problem}, {self.advice}.")
+
+
+CALL = Bound("call", 25_000_000, "upload files instead")  # a data URL of somewhat more than is taken passes, and is told so
+FRAME = Bound("frame", 4_000_000, "choose a lower resolution of the camera")
 
 
 class Lane:

@@ -12,7 +12,7 @@ from gradio.queueing import Event, Queue
 
 from fashion_classifier import FashionClassifierError
 from page.cameras import EVERY, GONE, SECONDS, Cameras
-from page.limits import BusyError
+from page.limits import FRAME, BusyError, TooLargeError
 from page.payloads import Payload, PictureData, read
 from page.service import Service
 from page.steady import Steady, after
@@ -76,8 +76,9 @@ class LiveTab:
             return {self.name: gr.skip()}
         camera = "" if request is None else str(request.session_hash)  # a page that is open has one
         try:
+            FRAME.check(frame.get("size") or 0)
             prediction = self.service.glance(lambda: read(frame), camera)
-        except (BusyError, FashionClassifierError) as error:  # told calmly: browsers go on sending frames after an error
+        except (BusyError, FashionClassifierError, TooLargeError) as error:  # told calmly: browsers go on after an error
             return {self.name: sentence(error), self.bars: "", self.steady: None}
         if prediction is None:
             return {self.name: gr.skip()}
@@ -90,6 +91,15 @@ class LiveTab:
 def title(steady: Steady) -> str:
     """What is seen, in one line; Markdown."""
     return NOTHING_KNOWN if steady.uncertain else f"## {steady.name}"
+
+
+def tell_too_large(queue: Queue, stream: str) -> None:
+    """Have a stream tell its page that its next frame was not taken: one of that size comes in its place, without content."""
+    event = queue.event_ids_to_events.get(stream)
+    if event is not None and event.streaming and event.data is not None:
+        frame = {"path": None, "url": None, "size": FRAME.most + 1}
+        event.data = event.data.model_copy(update={"data": [frame, *event.data.data[1:]]})
+        event.signal.set()
 
 
 @asynccontextmanager

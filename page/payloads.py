@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import gradio as gr
 from gradio.data_classes import ImageData
-from gradio_client.utils import is_file_obj_with_meta
+from gradio_client.utils import is_file_obj_with_meta, is_http_url_like
 from pydantic import ValidationError
 
 from fashion_classifier import FashionClassifierError
@@ -23,6 +23,7 @@ NOT_SHOWN = (b"II*\0", b"MM\0*", *(b"P%d" % kind for kind in range(1, 7)))  # by
 MAX_DATA_URL = 20_000_000  # characters, three quarters as many bytes; uploads have max_file_size
 
 WRAP = "wrap the file's path in gradio_client.handle_file"
+ADDRESS = "Received an address: URLs are not fetched, send the picture itself."
 GONE = "The picture is no longer on the server; upload it again."
 NOT_UPLOADED = f"Received a path that was not uploaded; {WRAP}."
 
@@ -36,13 +37,29 @@ class PictureData(ImageData):
         if isinstance(obj, dict) and obj.get("path") and not is_file_obj_with_meta(obj):
             # Gradio sees whether a path was uploaded where the payload says that it is a file, and lets all others pass
             raise refusal(NOT_UPLOADED)
+        if isinstance(obj, str):
+            obj = _of_text(obj)
         if not isinstance(obj, dict | ImageData):
-            kind = "a text" if isinstance(obj, str) else f"{type(obj).__name__}"
-            raise refusal(f"Received {kind} in place of a picture; {WRAP}.")
+            raise refusal(f"Received {type(obj).__name__} in place of a picture; {WRAP}.")
         try:
             return super().model_validate(obj, **options)
         except ValidationError as error:
             raise refusal(f"Received an object that is no file; {WRAP}.") from error
+
+    @classmethod
+    def model_json_schema(cls, *more: Any, **options: Any) -> dict[str, Any]:
+        """A file or a text. Were it a file alone, Gradio would make files of MCP clients' texts, with words of its own where it
+        cannot."""
+        file = super().model_json_schema(*more, **options) | {"description": "A file that was uploaded."}
+        text = {"type": "string", "description": "A data URL, data:image/jpeg;base64,..."}
+        return {"description": "A picture file, or the data URL of one.", "anyOf": [file, text]}
+
+
+def _of_text(text: str) -> Payload:
+    """The payload that a text stands for."""
+    if text.startswith("data:"):
+        return {"path": None, "url": text}
+    raise refusal(ADDRESS if is_http_url_like(text) else f"Received a text in place of a picture; {WRAP}, or send a data URL.")
 
 
 def refusal(text: str) -> gr.Error:

@@ -127,6 +127,7 @@ class Handler(BaseHTTPRequestHandler):
         ("POST", rf"{API}/preupload/([^/]+)", "preupload"),
         ("POST", rf"{API}/commit/([^/]+)", "commit"),
         ("POST", rf"{API}/tag/([^/]+)", "tag"),
+        ("POST", rf"{API}/super-squash/([^/]+)", "squash"),
         ("POST", rf"{API}/variables", "set_variable"),
         ("DELETE", rf"{API}/variables", "delete_variable"),
         ("POST", rf"/{NAME}\.git/info/lfs/objects/batch", "batch"),
@@ -302,6 +303,13 @@ class Handler(BaseHTTPRequestHandler):
             return
         repository.tags[tag] = commit.id
         self.send(200, b"", {})
+
+    def answer_squash(self, name: str, revision: str) -> None:
+        if self.may_write() and (found := self.find(name, revision)):
+            repository, head = found
+            repository.commits.clear()
+            repository.commit(head.files, json.loads(self.body)["message"])
+            self.send(200, b"", {})
 
     def answer_set_variable(self, name: str) -> None:
         if self.may_write() and (repository := self.repository(name)):

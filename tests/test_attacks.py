@@ -1,9 +1,12 @@
 """Attacks, played on the running page; meanwhile and afterwards another visitor predicts."""
 
+import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from fashion_classifier import explain, predict
 from fashion_classifier.monitoring import Journal, read_events
 from page import uploads
 from page.classify import ClassifyTab
-from page.guard import WAITING_EACH
+from page.guard import LARGE_EACH, WAITING_EACH
 from page.service import EXPLANATIONS_EACH, Service
 from tests.patience import PATIENCE, eventually
 
@@ -99,6 +102,88 @@ def test_a_flood_of_uploads_stays_within_the_quota(http: httpx.Client, folder: P
     assert [answer.status_code for answer in answers] == [200] * 11 + [503] * 9
     assert "You have uploaded 6,000,000 bytes within an hour" in answers[-1].json()["error"]
     assert 5 < int(answers[-1].headers["Retry-After"]) <= 3600
+
+
+CALLS = ["queue/join", "call/predict", "call/v2/predict", "run/predict", "api/predict", "cancel", "reset", "mcp/"]
+
+
+@pytest.fixture
+def connection(url: str) -> Iterator[HTTPConnection]:
+    """For bodies that never end."""
+    address = httpx.URL(url)
+    opened = HTTPConnection(address.host, address.port, timeout=PATIENCE)
+    yield opened
+    opened.close()
+
+
+def answered(connection: HTTPConnection) -> tuple[int, dict[str, Any]]:
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())
+
+
+@pytest.mark.usefixtures("others")
+@pytest.mark.parametrize("route", CALLS)
+def test_a_call_that_declares_too_much_is_refused_unread(connection: HTTPConnection, route: str) -> None:
+    connection.putrequest("POST", f"/gradio_api/{route}")
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Content-Length", "300000000")
+    connection.endheaders()
+    told = "Received a call of 300,000,000 bytes or more; at most 25,000,000 are taken, upload files instead."
+    assert answered(connection) == (413, {"error": told})
+
+
+@pytest.mark.usefixtures("others")
+@pytest.mark.parametrize("route", CALLS)
+def test_a_call_that_goes_on_and_on_is_refused(connection: HTTPConnection, route: str) -> None:
+    connection.putrequest("POST", f"/gradio_api/{route}")
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Transfer-Encoding", "chunked")
+    connection.endheaders()
+    for _ in range(26):  # and no end of it
+        connection.send(b"f4240\r\n" + b"a" * 1_000_000 + b"\r\n")
+    status, answer = answered(connection)
+    assert status == 413
+    told = r"Received a call of ([\d,]+) bytes or more; at most 25,000,000 are taken, upload files instead\."
+    match = re.fullmatch(told, answer["error"])
+    assert match is not None
+    assert 25_000_000 < int(match[1].replace(",", "")) <= 26_000_000
+
+
+@pytest.mark.usefixtures("others")
+@pytest.mark.parametrize("value", ["[]", "{}", "1", "[[[[]]]]"])
+def test_a_call_of_very_many_values_is_refused(http: httpx.Client, value: str) -> None:
+    """Each takes far more memory than text, and time while everybody waits."""
+    body = '{"data": [' + ",".join([value] * 2_000_000) + "]}"
+    answer = http.post("gradio_api/call/predict", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
+    assert re.fullmatch(r"Received a call of \d{3},\d{3} values or more; at most 100,000 are taken\.", answer.json()["error"])
+
+
+@pytest.mark.usefixtures("others")
+def test_few_large_calls_of_one_visitor_arrive_at_once(http: httpx.Client, url: str) -> None:
+    address = httpx.URL(url)
+    slow = [HTTPConnection(address.host, address.port, timeout=PATIENCE) for _ in range(LARGE_EACH)]
+    for connection in slow:
+        connection.request("POST", "/gradio_api/call/predict", headers={"Content-Length": "2000000"})
+
+    def ask(size: int) -> httpx.Response:
+        return http.post("gradio_api/call/predict", json={"data": [{"path": None, "url": "data:," + "A" * size}, None]})
+
+    eventually(lambda: ask(1_100_000).status_code == 503)
+    told = f"{LARGE_EACH} large calls of yours are waiting already; try again when they are answered."
+    answer = ask(1_100_000)
+    assert (answer.json(), answer.headers["Retry-After"]) == ({"error": told}, "5")
+    assert ask(1_000_000).status_code == 200
+    for connection in slow:
+        connection.close()
+    eventually(lambda: ask(1_100_000).status_code == 200)
+
+
+def test_a_large_picture_as_text_is_told_why_not(http: httpx.Client) -> None:
+    picture = {"path": None, "url": "data:image/png;base64," + "A" * 20_000_000}
+    event = http.post("gradio_api/call/predict", json={"data": [picture, None]}).raise_for_status().json()["event_id"]
+    told = "Received a data URL of 20,000,022 characters; at most 20,000,000 are taken, upload a file instead."
+    assert told in http.get(f"gradio_api/call/predict/{event}").text
 
 
 @pytest.mark.parametrize("name", ["", "..", "../a.png", "a\0.png"], ids=repr)

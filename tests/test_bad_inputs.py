@@ -138,5 +138,6 @@ def test_mcp(url: str) -> None:
     check(said)
     told = asyncio.run(ask({"image": "https://example.org/coat.jpg", "at": None}))
     assert told == "Received an address: URLs are not fetched, send the picture itself."
-    for image in ("examples/coat.jpg", "/etc/passwd", "iVBORw0KGgo", ""):  # Gradio's own word
-        assert asyncio.run(ask({"image": image, "at": None})).startswith("Invalid file data format")
+    text = "Received a text in place of a picture; wrap the file's path in gradio_client.handle_file, or send a data URL."
+    for image in ("examples/coat.jpg", "/etc/passwd", "iVBORw0KGgo", "", "ftp://example.org/coat.jpg"):
+        assert asyncio.run(ask({"image": image, "at": None})) == text

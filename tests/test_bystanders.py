@@ -4,6 +4,7 @@ Every prediction of theirs is right and comes within `WITHIN` seconds, the serve
 the folder of uploads within its quota. Each attack prints what was measured; `pytest -m slow -rP` shows that.
 """
 
+import base64
 import io
 import json
 import os
@@ -30,6 +31,7 @@ from benchmarks.servers import PAGE, Server, serving, warm
 from benchmarks.traffic import RefusedError, Session
 from fashion_classifier import LABELS
 from fashion_classifier.monitoring import read_events
+from page.cameras import EVERY, MOST
 from page.guard import WAITING_EACH
 from page.uploads import QUOTA
 from tests.patience import PATIENCE
@@ -317,6 +319,47 @@ def test_plain_http_of_one_visitor_at_once(attacker: httpx.Client) -> None:
         statuses = [post.result().status_code for post in posts]
     assert set(statuses) == {200, 503}
     assert statuses.count(200) >= WAITING_EACH
+
+
+@pytest.mark.usefixtures("bystanders")
+def test_calls_as_large_as_are_taken(attacker: httpx.Client) -> None:
+    picture = {"path": None, "url": "data:image/jpeg;base64," + "A" * 20_000_000}
+    body, kind = json.dumps({"data": [picture, None]}).encode(), {"Content-Type": "application/json"}
+    answers = in_parallel(60, lambda _: attacker.post("gradio_api/call/predict", content=body, headers=kind))
+    assert {answer.status_code for answer in answers} == {200, 503}
+    refused = "2 large calls of yours are waiting already; try again when they are answered."
+    assert {answer.json().get("error") for answer in answers} == {None, refused}
+
+
+@pytest.mark.usefixtures("bystanders")
+def test_four_cameras(page: Server) -> None:
+    """As many as are watched at once, each of another visitor, who watches it as a browser does."""
+    url = f"data:image/jpeg;base64,{base64.b64encode(DRESS).decode()}"
+    (live,) = (call for call in httpx.get(f"{page.url}config").json()["dependencies"] if call["connection"] == "stream")
+
+    def watch(number: int) -> tuple[bool, int]:
+        """Whether the dress was named, and how many frames were looked at."""
+        session = f"camera{number}"
+        body = {"fn_index": live["id"], "session_hash": session, "data": [{"path": None, "url": url}, None]}
+        told: list[str] = []
+        with client_from(page, f"127.0.0.{20 + number}") as client:
+            event = client.post("gradio_api/queue/join", json=body).raise_for_status().json()["event_id"]
+            with client.stream("GET", "gradio_api/queue/data", params={"session_hash": session}) as answers:
+                for line in answers.iter_lines():
+                    if "process_streaming" in line and len(told) < 40:
+                        told.append(line)
+                        time.sleep(EVERY)
+                        client.post(f"gradio_api/stream/{event}", json=body).raise_for_status()
+                    elif "process_streaming" in line:
+                        client.post(f"gradio_api/stream/{event}/close").raise_for_status()
+                    if "process_completed" in line:
+                        break
+        return any("## Dress" in line for line in told), sum("<li>" in line for line in told)
+
+    with ThreadPoolExecutor(MOST) as pool:
+        watched = list(pool.map(watch, range(MOST)))
+    print(f"frames looked at, of 40 of each camera: {watched}")
+    assert all(named and looks > 1 for named, looks in watched)
 
 
 @pytest.mark.usefixtures("bystanders")

@@ -18,8 +18,7 @@ import app
 from fashion_classifier import LABELS, Prediction, canonicalize, predict
 from fashion_classifier.monitoring import read_events
 from page.cameras import GONE, Cameras
-from page.guard import MAX_FRAME
-from page.limits import BusyError
+from page.limits import FRAME, BusyError
 from page.live import LiveTab, silent_ones_closed, surplus, title
 from page.steady import FADES, LEAD, NOTHING, Steady, after
 from tests.patience import PATIENCE, eventually
@@ -196,8 +195,6 @@ def test_a_frame_leaves_nothing_behind(url: str) -> None:
                 told += line
                 if "process_streaming" in line and "Coat" in line:
                     assert client.post(f"stream/{event}", json=body).status_code == 200
-                    large = client.post(f"stream/{event}", content=b"a" * (MAX_FRAME + 1))
-                    assert (large.status_code, large.json()) == (400, {"detail": "There was an error parsing the body"})
                     noise = client.post(f"stream/{event}", content=b"\xff" * 200)
                     assert (noise.status_code, noise.json()) == (400, {"error": "The frame cannot be read; send it as JSON."})
                     assert client.post(f"stream/{event}/close").status_code == 200
@@ -207,3 +204,30 @@ def test_a_frame_leaves_nothing_behind(url: str) -> None:
     assert "## Coat" in told
     assert {path for path in Path(get_upload_folder()).rglob("*") if path.is_file()} == files
     assert (len(read_events(app.service.journal.folder)), app.service._predictions.bytes) == (events, kept)
+
+
+TOO_LARGE = "Received a frame of 4,000,001 bytes or more; at most 4,000,000 are taken, choose a lower resolution of the camera."
+
+
+def test_a_frame_that_is_too_large_is_not_taken_and_the_page_told(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app.service, "cameras", Cameras())
+    config = httpx.get(f"{url}config", timeout=PATIENCE).json()
+    (live,) = (call for call in config["dependencies"] if call["connection"] == "stream")
+    body = {"fn_index": live["id"], "session_hash": "a-large-camera", "data": [as_frame(COAT), None]}
+    told = []
+    with httpx.Client(base_url=f"{url}gradio_api/", timeout=PATIENCE) as client:
+        event = client.post("queue/join", json=body).raise_for_status().json()["event_id"]
+        with client.stream("GET", "queue/data", params={"session_hash": "a-large-camera"}) as answers:
+            for line in answers.iter_lines():
+                if "process_streaming" in line:
+                    told.append(line)
+                if len(told) == 1:
+                    large = client.post(f"stream/{event}", content=b"a" * (FRAME.most + 1))
+                    assert (large.status_code, large.json()) == (413, {"error": TOO_LARGE})
+                if len(told) == 2 or "process_completed" in line:
+                    break
+        client.post(f"stream/{event}/close")
+    assert ["## Coat" in line for line in told] == [True, False]
+    assert TOO_LARGE in told[1]
+    unknown = httpx.post(f"{url}gradio_api/stream/{'a' * 32}", content=b"a" * (FRAME.most + 1), timeout=PATIENCE)
+    assert unknown.status_code == 413

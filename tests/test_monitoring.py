@@ -2,22 +2,28 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from huggingface_hub import CommitScheduler, HfApi
+from huggingface_hub import CommitOperationAdd, CommitScheduler, HfApi
 from PIL import Image
 
 from fashion_classifier import LABELS, Prediction, canonicalize, monitoring, predict
 from fashion_classifier.bundle import DEFAULT_MODEL, Bundle
+from fashion_classifier.mirror import MirrorApi
 from fashion_classifier.monitoring import NONE_OF_THE_TEN, Journal, journal_from_environment, read_events
 from tests.loopback_hub import WRITE_TOKEN, Handler, LoopbackHub
 from tests.patience import eventually
 from train.pictures.feedback import feedback_pictures, load_feedback
+
+UPLOADS = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
+"""huggingface_hub 2.4 uploads large files by a name of httpx2's that is about to go."""
 
 
 def predicted(label: str = "Coat", shade: int = 40) -> Prediction:
@@ -330,38 +336,103 @@ def refuse(request: Handler) -> bool:
     return True
 
 
-def test_the_mirror_survives_a_hub_that_is_down_at_first_and_refuses_later(
-    tmp_path: Path, loopback: LoopbackHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("HF_TOKEN", WRITE_TOKEN)
-    monkeypatch.setattr(monitoring, "RETRY", 0.1)
-    schedulers: list[CommitScheduler] = []
+@pytest.fixture
+def schedulers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[CommitScheduler]]:
+    """Those that were started, which end with the test."""
+    started: list[CommitScheduler] = []
     start = CommitScheduler.__init__
 
     def remember(self: CommitScheduler, **options: Any) -> None:
         start(self, **options)
-        schedulers.append(self)
+        started.append(self)
 
     monkeypatch.setattr(CommitScheduler, "__init__", remember)
+    yield started
+    for scheduler in started:
+        scheduler.stop()
+
+
+def test_the_mirror_survives_a_hub_that_is_down_at_first_and_refuses_later(
+    tmp_path: Path,
+    loopback: LoopbackHub,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    schedulers: list[CommitScheduler],
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", WRITE_TOKEN)
+    monkeypatch.setattr(monitoring, "RETRY", 0.1)
     loopback.stop()
     journal = Journal(tmp_path / "journal")
     first = journal.record(predicted(), 0.1)
     journal.mirror("owner/journal", minutes=0.005)
     eventually(lambda: "The dataset owner/journal cannot be reached, trying again" in caplog.text)
 
-    try:
-        loopback.start()
-        eventually(lambda: pushed(loopback) == [first])
-        (scheduler,) = schedulers
-        loopback.before = refuse
-        second = journal.record(predicted(), 0.1)
-        eventually(lambda: scheduler.last_future.done() and scheduler.last_future.exception() is not None)
-        loopback.before = lambda request: False
-        eventually(lambda: pushed(loopback) == [first, second])
-        assert loopback.repositories["datasets/owner/journal"].private
-    finally:
-        for scheduler in schedulers:
-            scheduler.stop()
+    loopback.start()
+    eventually(lambda: pushed(loopback) == [first])
+    (scheduler,) = schedulers
+    loopback.before = refuse
+    second = journal.record(predicted(), 0.1)
+    eventually(lambda: scheduler.last_future.done() and scheduler.last_future.exception() is not None)
+    loopback.before = lambda request: False
+    eventually(lambda: pushed(loopback) == [first, second])
+    assert loopback.repositories["datasets/owner/journal"].private
+
+
+def mirrored(hub: LoopbackHub) -> list[str]:
+    """The pictures in the dataset on the Hub, and in any commit of its history."""
+    repository = hub.repositories.get("datasets/owner/journal")
+    commits = repository.commits if repository else []
+    return sorted({path for commit in commits for path in commit.files if path.endswith(".png")})
+
+
+@UPLOADS
+def test_a_picture_that_is_taken_back_leaves_the_dataset_and_no_other(
+    tmp_path: Path, loopback: LoopbackHub, monkeypatch: pytest.MonkeyPatch, schedulers: list[CommitScheduler]
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", WRITE_TOKEN)
+    before = Journal(tmp_path / "before the restart")
+    for event in "abc":
+        before.correct(event, predicted(), "Shirt", keep_picture=True)
+    before.mirror("owner/journal", minutes=0.005)
+    eventually(lambda: mirrored(loopback) == ["pictures/a.png", "pictures/b.png", "pictures/c.png"])
+    before.correct("a", predicted(), "Shirt", keep_picture=False)
+    eventually(lambda: mirrored(loopback) == ["pictures/b.png", "pictures/c.png"])
+    assert pushed(loopback) == ["a", "b", "c", "a"]
+    schedulers.pop().stop()
+
+    journal = Journal(tmp_path / "empty")
+    journal.correct("b", predicted(), "Shirt", keep_picture=False)
+    journal.correct("d", predicted(), "Shirt", keep_picture=False)
+    journal.correct("d", predicted(), "Shirt", keep_picture=True)
+    journal.mirror("owner/journal", minutes=0.005)
+    eventually(lambda: mirrored(loopback) == ["pictures/c.png", "pictures/d.png"])
+    assert sorted(pushed(loopback)) == ["a", "a", "b", "b", "c", "d", "d"]
+
+
+@UPLOADS
+def test_a_picture_that_is_taken_back_while_it_is_pushed(
+    tmp_path: Path, loopback: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", WRITE_TOKEN)
+    api = MirrorApi(tmp_path)
+    api.create_repo("owner/journal", repo_type="dataset", private=True)
+    Journal(tmp_path).correct("a", predicted(), "Shirt", keep_picture=False)
+    listed = [CommitOperationAdd(f"pictures/{name}.png", name.encode()) for name in "ab"]
+    api.create_commit("owner/journal", listed, commit_message="Listed before", repo_type="dataset")
+    assert mirrored(loopback) == ["pictures/b.png"]
+
+
+@UPLOADS
+def test_pictures_that_are_the_same_are_pushed(tmp_path: Path, loopback: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", WRITE_TOKEN)
+    (tmp_path / "picture").write_bytes(bytes(3_000_000))
+    api = MirrorApi(tmp_path)
+    api.create_repo("owner/journal", repo_type="dataset", private=True)
+    with ExitStack() as opened:
+        files = [opened.enter_context((tmp_path / "picture").open("rb")) for _ in range(5)]
+        listed = [CommitOperationAdd(f"pictures/{number}.png", file) for number, file in enumerate(files)]
+        api.create_commit("owner/journal", listed, commit_message="Five", repo_type="dataset")
+    assert mirrored(loopback) == [f"pictures/{number}.png" for number in range(5)]
 
 
 def test_nothing_goes_to_a_public_dataset(

@@ -19,6 +19,7 @@ from fashion_classifier.monitoring import read_events
 from page import words
 from page.cameras import Cameras
 from page.comparison import lesson
+from page.limits import Bound
 from page.payloads import Payload, read
 from page.peers import Peers
 from tests.patience import PATIENCE, eventually
@@ -316,6 +317,18 @@ def test_a_camera_stops_by_itself(page: Page, monkeypatch: pytest.MonkeyPatch) -
     (camera,) = cameras._places
     eventually(lambda: not cameras.watches(camera))
     expect(page.get_by_role("button", name="Record")).to_be_visible()
+
+
+@ONCE
+def test_a_camera_whose_frames_are_too_large(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("guard", "live"):
+        monkeypatch.setattr(f"page.{module}.FRAME", Bound("frame", 1000, "choose a lower resolution of the camera"))
+    monkeypatch.setattr(app.service, "cameras", Cameras())
+    open_tab(page, "Live")
+    page.get_by_role("button", name="Click to Access Webcam").click()
+    page.get_by_role("button", name="Record").click()
+    told = "Received a frame of 1,001 bytes or more; at most 1,000 are taken, choose a lower resolution of the camera."
+    expect(page.locator("#live-name")).to_have_text(told)
 
 
 def test_a_correction_is_noted(page: Page) -> None:
