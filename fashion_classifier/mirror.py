@@ -26,5 +26,6 @@ class MirrorApi(HfApi):
         deleted = [CommitOperationDelete(path) for path in there if path in gone]
         # one upload at a time: pictures that are the same are sent from one file, and several threads would move its position
         commit = super().create_commit(repo_id, [*kept, *deleted], num_threads=1, **options)
-        self.super_squash_history(repo_id, repo_type=options["repo_type"])  # what was deleted is in no former commit
+        if deleted:  # then it shall be in no former commit either
+            self.super_squash_history(repo_id, repo_type=options["repo_type"])
         return commit
