@@ -20,7 +20,7 @@ from fashion_classifier.manifest import Manifest
 from fashion_classifier.predictions import Prediction
 from fashion_classifier.preprocessing import CanonicalImage
 
-__version__ = "1.14.0"
+__version__ = "1.15.0"
 
 __all__ = [
     "Bundle",

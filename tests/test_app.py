@@ -125,7 +125,7 @@ def test_methods_that_need_tensorflow_are_the_owners_choice(client: Client, monk
 def test_explain_needs_only_a_picture(client: Client) -> None:
     _, answer = client.predict(handle_file("examples/dress.jpg"), api_name="/explain")
     assert answer["target"] == answer["prediction"]["label"] == predict("examples/dress.jpg").label
-    assert (answer["method"], answer["against"], answer["looks"]) == ("perturbation", None, 100)
+    assert (answer["method"], answer["against"], answer["looks"]) == ("perturbation", None, 282)
     expected = explain(predict("examples/dress.jpg"))
     assert answer["sentence"] == expected.sentence
     assert answer["faithfulness"] == pytest.approx(vars(expected.faithfulness), abs=1e-5)
