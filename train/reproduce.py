@@ -65,7 +65,8 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
     moment = ("--epochs", "1") if smoke else ()  # the last of two equal options counts
     batches = (*moment, "--batches", "2") if smoke else ()
     few = ("--thumbnails", "2") if smoke else ()
-    bundle, first_photos, photos = f"{out / 'bundle'}", f"{out / 'photos-1'}", f"{out / 'photos'}"
+    bundle, photos = f"{out / 'bundle'}", f"{out / 'photos'}"
+    first_photos, second_photos = f"{photos}-1", f"{photos}-2"
     segmentation, orientation = f"{out / 'segmentation'}", f"{out / 'orientation'}"
 
     def fit(recipe: str, run: str, *options: str) -> Step:
@@ -103,7 +104,8 @@ def steps(out: Path, version: str, sources: Sources, *, smoke: bool = False) -> 
         Step("train.orientation", ("--run", orientation, *data, *moment)),
         Step("train.segmentation", ("--run", segmentation, *sources.options("photos", "street", "shop"), *batches)),
         Step("train.photos", ("--run", first_photos, *seen, *batches)),
-        Step("train.photos", ("--run", photos, *seen, "--initial", first_photos, *CONTINUED, *batches)),
+        Step("train.photos", ("--run", second_photos, *seen, "--initial", first_photos, *CONTINUED, *batches)),
+        Step("train.networks.average", ("--run", photos, "--of", second_photos, "--with", first_photos, "--share", "0.5")),
         export(thumbnails, bundle, *finding, "--photo-run", photos, *calibrating),
         Step("train.reports.thumbnails", (bundle, *data, *report)),
         Step("train.reports.photos", (bundle, *measured, *report)),

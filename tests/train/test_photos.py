@@ -19,6 +19,7 @@ from tests.stand_ins import Finding, dark, left_half
 from tests.tiny_folders import write_folders
 from train import photos
 from train.networks import photo_training
+from train.networks.average import average
 from train.networks.efficientnet import LITE1, Variant
 from train.networks.lineage import lineage_of, lineage_of_run
 from train.networks.photo_training import (
@@ -29,12 +30,11 @@ from train.networks.photo_training import (
     feedback_garments,
     fit,
     garments_of,
-    load_initial,
     network,
     outlier_garments,
 )
 from train.networks.recipes import SOURCES, PhotoRecipe, Views
-from train.networks.runs import CONFIG, WEIGHTS, load_config, load_history
+from train.networks.runs import CONFIG, WEIGHTS, load_config, load_history, load_weights
 from train.pictures.fashion_mnist import FashionMNIST, Pictures
 from train.pictures.garments import Garment
 from train.pictures.outliers import FITTED
@@ -446,11 +446,23 @@ def test_a_run_may_start_from_another(run: Path, small: None, tmp_path: Path) ->
 def test_a_run_may_start_from_a_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photo_training, "LITE1", LITE1)  # not the small one of other tests
     started = network()
-    load_initial(started, DEFAULT_MODEL)
+    load_weights(started, DEFAULT_MODEL, "photo")
     stored = keras.models.load_model(DEFAULT_MODEL / "photo.keras", compile=False)
     for one, other in zip(started.get_weights(), stored.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other.astype(np.float32))
     assert lineage_of(DEFAULT_MODEL, "photo").record["recipe"]["form"] == "garment"
+
+
+def test_a_run_is_averaged_with_its_start(run: Path, small: None, tmp_path: Path) -> None:
+    fit(replace(TINY, epochs=1), GARMENTS, tmp_path / "continued", initial=run)
+    average(tmp_path / "averaged", tmp_path / "continued", run, 0.25)
+    first, second, averaged = (network(TINY.side) for _ in range(3))
+    for one, folder in ((first, run), (second, tmp_path / "continued"), (averaged, tmp_path / "averaged")):
+        one.load_weights(folder / WEIGHTS)
+    for one, other, mean in zip(*(model.get_weights() for model in (first, second, averaged)), strict=True):
+        np.testing.assert_allclose(mean, 0.25 * one + 0.75 * other, atol=1e-6)
+    assert [parent["share"] for parent in load_config(tmp_path / "averaged")["parents"]] == [0.75, 0.25]
+    assert load_config(tmp_path / "averaged")["recipe"]["form"] == "garment"  # which an export asks for
 
 
 def test_command_line(folders: dict[str, Path], thumbnails: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

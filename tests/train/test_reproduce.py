@@ -36,7 +36,8 @@ def test_the_chain_from_nothing() -> None:
         ("orientation", "out/orientation"),
         ("segmentation", "out/segmentation"),
         ("photos", "out/photos-1"),
-        ("photos", "out/photos"),
+        ("photos", "out/photos-2"),
+        ("networks.average", "out/photos"),
         ("export", None),
         *((f"reports.{name}", None) for name in ("thumbnails", "photos", "outfits", "typicality", "explanations", "compare")),
     ]
@@ -47,8 +48,11 @@ def test_the_chain_from_nothing() -> None:
     ]
     first, second = (step for step in listed if step.module == "train.photos")
     assert (value(first, "--initial"), value(second, "--initial")) == (None, "out/photos-1")
-    (averaged,) = (step for step in listed if step.module == "train.networks.average")
-    assert averaged.arguments[1::2] == ("out/resnet", "out/resnet-3", "out/resnet-2", "0.5")
+    averages = [step.arguments[1::2] for step in listed if step.module == "train.networks.average"]
+    assert averages == [
+        ("out/resnet", "out/resnet-3", "out/resnet-2", "0.5"),
+        ("out/photos", "out/photos-2", "out/photos-1", "0.5"),
+    ]
     exported = [step for step in listed if step.module == "train.export"]
     assert exported[-1].arguments[:2] == ("out/resnet", "out/bundle")
     assert (value(exported[-1], "--segmentation"), value(exported[-1], "--photo-run")) == ("out/segmentation", "out/photos")
@@ -87,6 +91,7 @@ def test_folders_are_options_where_they_are_given() -> None:
         "train.orientation": ["data"],
         "train.segmentation": ["photos", "street", "shop"],
         "train.photos": ["photos", "street", "shop", "people", "things", "pictures", "data"],
+        "train.networks.average": [],
         "train.export": ["data", "photos", "street", "shop", "people"],
         "train.reports.thumbnails": ["data"],
         "train.reports.photos": ["photos", "street", "shop", "people", "things"],
@@ -98,6 +103,7 @@ def test_folders_are_options_where_they_are_given() -> None:
         "train.orientation": ["data"],
         "train.segmentation": ["photos", "street"],
         "train.photos": ["photos", "street", "data"],
+        "train.networks.average": [],
         "train.export": ["data", "photos", "street"],
         "train.reports.thumbnails": ["data"],
         "train.reports.photos": ["photos", "street"],
@@ -110,10 +116,10 @@ def test_folders_are_options_where_they_are_given() -> None:
 def test_a_kept_network_for_thumbnails_is_not_trained() -> None:
     listed = steps(Path("out"), "1.2.0", replace(SOURCES, thumbnails=KEPT))
     assert [step.module.removeprefix("train.") for step in listed] == [
-        *("orientation", "segmentation", "photos", "photos", "export"),
+        *("orientation", "segmentation", "photos", "photos", "networks.average", "export"),
         *("reports.thumbnails", "reports.photos", "reports.outfits", "reports.typicality", "reports.explanations"),
     ]
-    assert listed[4].arguments[:2] == ("kept", "out/bundle")
+    assert listed[5].arguments[:2] == ("kept", "out/bundle")
 
 
 TRAINERS = ("train.thumbnails", "train.orientation", "train.segmentation", "train.photos")
@@ -155,8 +161,8 @@ def test_what_each_step_took_is_added_up(tmp_path: Path, monkeypatch: pytest.Mon
     assert ran == steps(out, "9.9.9", Sources(**given))
     main(command)
     taken = json.loads((out / "steps.json").read_text())
-    assert len(taken) == 10
-    assert list(taken.values()) == [{"hours": 1.0, "core_hours": 1.5}] * 10
+    assert len(taken) == 11
+    assert list(taken.values()) == [{"hours": 1.0, "core_hours": 1.5}] * 11
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:

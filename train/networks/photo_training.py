@@ -22,7 +22,7 @@ from train.networks.efficientnet import LITE1, features, freeze, load_imagenet_w
 from train.networks.lineage import descent
 from train.networks.losses import OpenSetCrossEntropy
 from train.networks.recipes import PhotoRecipe, Views
-from train.networks.runs import finish, open_run, weights_of
+from train.networks.runs import finish, load_weights, open_run
 from train.networks.schedules import OneCycle
 from train.pictures import folder, people, phone, shop, things
 from train.pictures.fashion_mnist import Pictures
@@ -237,7 +237,7 @@ def fit(
     if initial is None:
         load_imagenet_weights(model, LITE1)
     else:
-        load_initial(model, initial)
+        load_weights(model, initial, "photo")  # before compile, which would load the optimizer's state as well
     freeze(model)
     optimizer = keras.optimizers.AdamW(
         OneCycle(recipe.learning_rate, recipe.epochs * recipe.batches),
@@ -247,15 +247,6 @@ def fit(
     )
     model.compile(optimizer, OpenSetCrossEntropy(recipe.label_smoothing), jit_compile=False)
     finish(run, model, Batches(garments, recipe), recipe.epochs)
-
-
-def load_initial(model: keras.Model, source: Path) -> None:
-    """Pour the weights of a finished run, or of a bundle's network for photos, into a network that is not compiled yet."""
-    path = weights_of(source, "photo")
-    if path.suffix == ".keras":  # of half precision, which `load_weights` does not read without a warning
-        model.set_weights(keras.models.load_model(path, compile=False).get_weights())
-    else:
-        model.load_weights(path)
 
 
 def folders_of(arguments: argparse.Namespace) -> Folders:

@@ -64,6 +64,17 @@ def weights_of(source: Path, expert: ExpertName = "thumbnail") -> Path:
     raise FileNotFoundError(f"{source} holds neither the {WEIGHTS} of a finished run nor a bundle.")
 
 
+def load_weights(model: "keras.Model", source: Path, expert: ExpertName = "thumbnail") -> None:
+    """Pour into a network what `weights_of` finds, which may be of half precision."""
+    import keras
+
+    path = weights_of(source, expert)
+    if path.suffix == ".keras":  # `load_weights` does not read those of a graph without a warning
+        model.set_weights(keras.models.load_model(path, compile=False).get_weights())
+    else:
+        model.load_weights(path)
+
+
 def keras_file(bundle: Bundle, expert: ExpertName = "thumbnail") -> str:
     """The name of the Keras file of a bundle's network for thumbnails or photos; `ValueError` where it has none."""
     if expert not in bundle.manifest.experts:
