@@ -236,8 +236,8 @@ def test_points_are_those_of_the_upright_picture() -> None:
     assert named.image.box == pytest.approx((200, 200, 400, 300), abs=6)
 
 
-# what version 1.10 named rightly and 1.13 does not: to be named rightly again
-AGAIN = pytest.mark.xfail(reason="version 1.13 names it otherwise", strict=True)
+# what version 1.10 named rightly and 1.15 does not: to be named rightly again
+AGAIN = pytest.mark.xfail(reason="version 1.15 names it otherwise", strict=True)
 
 
 @pytest.mark.parametrize(
