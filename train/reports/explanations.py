@@ -199,7 +199,8 @@ class Report:
             n = next(iter(next(iter(figures.values())).values())).n
             lines += [f"## {source} (n = {n})", "", f"| map | {' | '.join(figures)} |", f"|---|{'---|' * len(figures)}"]
             for name in MAPS:
-                cells = [str(by_map.get(name, "")) for by_map in figures.values()]
+                found = [by_map.get(name) for by_map in figures.values()]
+                cells = ["" if one is None else f"{one}" + (f", n = {one.n}" if one.n != n else "") for one in found]
                 lines.append(f"| {name} | {' | '.join(cells)} |")
             lines.append("")
         return "\n".join([*lines, NOTE]) + "\n"
