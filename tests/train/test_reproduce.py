@@ -196,5 +196,5 @@ def test_the_whole_chain_for_a_moment(folders: dict[str, Path], tmp_path: Path) 
     assert (out / "report" / "explanations.md").is_file()
     assert (out / "report" / "comparison.md").read_text().startswith("# ann, cnn, resnet on the 200 test images")
     taken = json.loads((out / "steps.json").read_text())
-    assert len(taken) == 2 + 2 + 3 + 1 + 1 + 3 + 1 + 6
+    assert len(taken) == 2 + 2 + 3 + 1 + 1 + 5 + 1 + 6
     assert all(step["core_hours"] > 0 for step in taken.values())
