@@ -1,7 +1,7 @@
 """Model versions on the Hugging Face Hub: "owner/name" and a revision -> a verified bundle in the local cache.
 
-The only network code of the package; huggingface_hub is imported on first use. The Hub vouches for the manifest, by the
-content address that it gives each file of a commit, and the manifest vouches for every other file.
+All that the package downloads; what goes to the Hub is in mirror.py. huggingface_hub is imported on first use. The Hub vouches
+for the manifest, by the content address that it gives each file of a commit, and the manifest vouches for every other file.
 """
 
 import hashlib

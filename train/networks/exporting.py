@@ -251,16 +251,17 @@ def _serve_photo_network(
     expected = calibrated(keras_logits(network, forms, images), 1)
     ranged = FORMS[forms[0]].render(images[:: max(1, len(images) // RANGED)])
     logits: dict[str, Float64Array] = {}
+    files: dict[str, bytes] = {}
     measured: dict[str, dict[str, Any]] = {}
     for kind, write in (("float16", export_float16), ("int8", partial(export_int8, inputs=ranged))):
         write(network, path)
-        logits[kind] = served_logits(out, members, images)
+        logits[kind], files[kind] = served_logits(out, members, images), path.read_bytes()
         found = calibrated(logits[kind], 1)
         measured[kind] = {
             "negative log-likelihood": negative_log_likelihood(found, truth, weights),
             "named differently": int(np.sum(expected.argmax(axis=1) != found.argmax(axis=1))),
             "largest difference of a probability": float(np.abs(expected - found).max()),
-            "bytes": path.stat().st_size,
+            "bytes": len(files[kind]),
         }
     difference = measured["float16"]["largest difference of a probability"]
     if difference > LARGEST_DIFFERENCE:
@@ -270,8 +271,7 @@ def _serve_photo_network(
         )
     lost = measured["int8"]["negative log-likelihood"] - measured["float16"]["negative log-likelihood"]
     chosen = "int8" if lost <= INT8_LOSS else "float16"
-    if chosen == "float16":
-        export_float16(network, path)
+    path.write_bytes(files[chosen])
     return logits[chosen], {"chosen": chosen} | measured
 
 

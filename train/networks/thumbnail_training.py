@@ -14,7 +14,7 @@ from train.networks.architectures import ARCHITECTURES
 from train.networks.lineage import descent
 from train.networks.losses import SetCrossEntropy
 from train.networks.recipes import Recipe
-from train.networks.runs import finish, open_run, weights_of
+from train.networks.runs import finish, load_weights, open_run
 from train.networks.schedules import OneCycle
 from train.pictures.fashion_mnist import FashionMNIST, Pictures
 from train.pictures.outliers import outlier_thumbnails
@@ -133,7 +133,7 @@ def fit(recipe: Recipe, data: FashionMNIST, run: Path, *, initial: Path | None =
     model = ARCHITECTURES[recipe.architecture]()
     easy = None
     if initial is not None:
-        model.load_weights(weights_of(initial))  # before compile, which would load the optimizer's state as well
+        load_weights(model, initial)  # before compile, which would load the optimizer's state as well
         easy = find_easy(model, training) if recipe.easy_share < 1 else None
     batches = Batches(training, recipe, easy)
     compile_model(model, recipe, recipe.epochs * len(batches))
